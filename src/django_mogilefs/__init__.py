@@ -1,0 +1,1 @@
+"""MogileFS as Django's file storage."""

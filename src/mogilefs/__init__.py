@@ -1,0 +1,1 @@
+"""MogileFS for Python: a client, and a MogileFS for one machine."""

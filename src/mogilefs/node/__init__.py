@@ -1,0 +1,1 @@
+"""The embedded MogileFS: tracker, storage node and background jobs in one process."""
