@@ -1,0 +1,191 @@
+"""The tracker protocol without any I/O: both ends, one line a message.
+
+Text is ``str`` throughout. The protocol carries bytes that nobody checks, so text is UTF-8 with
+``surrogateescape``: any bytes survive the way through ``str`` and back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import ProtocolError
+
+MAX_KEY_BYTES = 255
+"""A key's longest form in UTF-8: MogileFS's column ``dkey VARCHAR(255)``."""
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""The longest line either end accepts. The original has no limit (5 MB were answered); a full
+``list_keys`` reply of 1,000 keys that are escaped throughout takes 0.8 MB."""
+
+EOL = b"\r\n"
+
+_UNSAFE = re.compile(rb"[^A-Za-z0-9_,\-./\\:]")
+_ESCAPES = {bytes([byte]): b"%%%02X" % byte for byte in range(256)} | {b" ": b"+"}
+_HEX_PAIR = re.compile(rb"%([0-9A-Fa-f]{2})")
+_BYTES = {b"%02x" % byte: bytes([byte]) for byte in range(256)}
+_REQUEST = re.compile(rb"[ \t]*([A-Za-z0-9_]*)[ \t]*(.*)", re.DOTALL)
+
+
+def to_bytes(text: str) -> bytes:
+    """The bytes that ``text`` stands for on the wire."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def to_text(data: bytes) -> str:
+    """The text that wire bytes stand for; never fails, and ``to_bytes`` gives the bytes back."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def escape(text: str) -> bytes:
+    """``text`` as a value in a request or reply: what is not plain becomes ``+`` or ``%XX``."""
+    return _UNSAFE.sub(lambda match: _ESCAPES[match[0]], to_bytes(text))
+
+
+def unescape(data: bytes) -> str:
+    """The text of a value: ``+`` is a blank, ``%XX`` in either case a byte, a bad ``%`` stays."""
+    if b"+" in data:
+        data = data.replace(b"+", b" ")
+    if b"%" in data:
+        data = _HEX_PAIR.sub(lambda match: _BYTES[match[1].lower()], data)
+    return to_text(data)
+
+
+def _pairs(values: Mapping[str, object]) -> bytes:
+    return b"&".join(
+        escape(name) + b"=" + escape(value if isinstance(value, str) else str(value))
+        for name, value in values.items()
+        if value is not None
+    )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client asks: a command (lower case, empty when the line named none), its arguments."""
+
+    command: str
+    args: dict[str, str]
+
+    def given(self, name: str) -> str | None:
+        """The argument if it is there and true in the protocol's sense (not empty, not ``0``)."""
+        value = self.args.get(name)
+        return value if value and value != "0" else None
+
+
+def encode_request(command: str, args: Mapping[str, object]) -> bytes:
+    """One request line. Arguments that are None are left out; numbers are written in decimal."""
+    pairs = _pairs(args)
+    return (command.encode("ascii") + b" " + pairs if pairs else command.encode("ascii")) + EOL
+
+
+def decode_request(line: bytes) -> Request:
+    """A request from its line (without the line end), read as leniently as the original does."""
+    match = _REQUEST.match(line)
+    assert match is not None  # the pattern matches every line
+    args: dict[str, str] = {}
+    for pair in match[2].split(b"&"):
+        if pair in (b"", b"0"):
+            continue
+        name, _, rest = pair.partition(b"=")
+        _add(args, unescape(name), unescape(rest.partition(b"=")[0]))
+    return Request(match[1].decode("ascii").lower(), args)
+
+
+def _add(args: dict[str, str], name: str, value: str) -> None:
+    """A repeated name joins its values: with a NUL, or with nothing while the first is false."""
+    if name in args:
+        before = args[name]
+        value = f"{before}\0{value}" if before not in ("", "0") else before + value
+    args[name] = value
+
+
+@dataclass(frozen=True)
+class Ok:
+    """A tracker's ``OK``: its values, and the request's ``callid`` where the tracker echoes it."""
+
+    values: dict[str, str]
+    callid: str | None = None
+
+
+@dataclass(frozen=True)
+class Err:
+    """A tracker's ``ERR``: the protocol's code, free text, and the request's ``callid``."""
+
+    code: str
+    text: str = ""
+    callid: str | None = None
+
+
+Reply = Ok | Err
+
+
+def encode_reply(reply: Reply) -> bytes:
+    """One reply line, as a tracker sends it."""
+    if isinstance(reply, Ok):
+        echo = {} if reply.callid is None else {"callid": reply.callid}
+        return b"OK " + _pairs({**reply.values, **echo}) + EOL
+    echoed = b"" if reply.callid is None else b" " + escape(reply.callid)
+    return b"ERR " + reply.code.encode() + b" " + escape(reply.text) + echoed + EOL
+
+
+def decode_reply(line: bytes) -> Reply:
+    """A reply from its line (without the line end). Raises ProtocolError if it is none."""
+    status, _, rest = line.partition(b" ")
+    if status == b"OK":
+        return _decode_ok(rest)
+    if status == b"ERR":
+        words = rest.split(b" ")
+        if words[0]:
+            text = unescape(words[1]) if len(words) > 1 else ""
+            return Err(to_text(words[0]), text, unescape(words[2]) if len(words) > 2 else None)
+    raise ProtocolError(f"not a tracker's reply: {line[:80]!r}")
+
+
+def _decode_ok(rest: bytes) -> Ok:
+    values: dict[str, str] = {}
+    for pair in rest.split(b"&"):
+        if pair:
+            name, equals, value = pair.partition(b"=")
+            if not equals:
+                raise ProtocolError(f"not a value in a tracker's reply: {pair[:80]!r}")
+            values[unescape(name)] = unescape(value)
+    return Ok(values, values.pop("callid", None))
+
+
+class LineBuffer:
+    """Cuts a stream of bytes into lines, however it was cut into packets.
+
+    Lines come without their end (LF or CRLF; a CR elsewhere is kept). ``limit`` is the longest
+    line in bytes; ProtocolError beyond it.
+    """
+
+    def __init__(self, limit: int = MAX_LINE_BYTES) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._searched = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take ``data``; return the lines that are now complete."""
+        self._buffer += data
+        lines = []
+        start = 0
+        while (end := self._buffer.find(b"\n", max(start, self._searched))) >= 0:
+            lines.append(self._line(start, end))
+            start = end + 1
+        del self._buffer[:start]
+        self._searched = len(self._buffer)
+        if self._searched > self._limit:
+            raise ProtocolError(f"a line of more than {self._limit} bytes")
+        return lines
+
+    def _line(self, start: int, end: int) -> bytes:
+        if end - start > self._limit:
+            raise ProtocolError(f"a line of more than {self._limit} bytes")
+        stop = end - 1 if end > start and self._buffer[end - 1] == 0x0D else end
+        return bytes(self._buffer[start:stop])
+
+    @property
+    def pending(self) -> bytes:
+        """What has come of a line that is not complete."""
+        return bytes(self._buffer)
