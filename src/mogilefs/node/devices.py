@@ -1,0 +1,357 @@
+"""The devices of the node's own host: directories ``devN`` below one root, with MogileFS's layout.
+
+A device's directory may be a symbolic link or a mount point, so that each can lie on a disk of its
+own; below it no symbolic link is followed. Functions that are not coroutines only look at names
+and sizes. What reads or writes runs in threads of its device's own, so that one slow disk does not
+hold up the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import random
+import stat
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from mogilefs.errors import ContentMismatch
+from mogilefs.node import layout
+from mogilefs.node.parts import Part, open_file, sweep
+from mogilefs.node.space import Room, Space
+
+T = TypeVar("T")
+
+THREADS = 8
+"""How many reads, writes and syncs one device is given at the same time."""
+
+BLOCK = 2**20
+"""How many bytes are in memory while a file is copied or summed."""
+
+ALGORITHMS: dict[str, str] = {"MD5": "md5", "SHA-1": "sha1"}
+"""MogileFS's names of checksums, and hashlib's."""
+
+
+class _Base(NamedTuple):
+    path: str
+    inode: tuple[int, ...]
+
+
+class Devices:
+    """All ``devN`` directories below ``root``; safe to share between threads."""
+
+    def __init__(self, root: str | Path, *, durable: bool = True, quota: int | None = None) -> None:
+        """``durable=False`` leaves every fsync out. ``quota`` limits each device, in bytes."""
+        self.root = Path(root).absolute()
+        self.durable = durable
+        self._quota = quota
+        self._bases: dict[int, _Base] = {}
+        self._rooms: dict[int, Room] = {}
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        self._synced: set[str] = set()
+
+    # Directories
+
+    def discover(self) -> list[int]:
+        """The numbers of the device directories that are there now, in ascending order."""
+        names = (entry.name for entry in os.scandir(self.root) if entry.is_dir())
+        return sorted(devid for devid in map(layout.parse_devid, names) if devid is not None)
+
+    def add(self, devid: int) -> Path:
+        """Make the directory of a device, durably; one that is there already stays as it is."""
+        directory = self.directory(devid)
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir()
+            self._fsync_path(str(self.root))
+        return directory
+
+    def sweep(self) -> int:
+        """Remove what uploads of an earlier run left unfinished; returns how many there were."""
+        return sum(sweep(self.directory(devid)) for devid in self.discover())
+
+    def directory(self, devid: int) -> Path:
+        """The directory of a device, whether it exists or not."""
+        return self.root / f"dev{devid}"
+
+    def base(self, devid: int) -> str:
+        """The real directory of a device that exists, links resolved; ``FileNotFoundError``."""
+        known = self._bases.get(devid)
+        inode = _identity(f"{self.root}/dev{devid}")
+        if known is None or known.inode != inode:
+            known = self._resolve(devid, inode)
+        return known.path
+
+    def _resolve(self, devid: int, inode: tuple[int, ...]) -> _Base:
+        path = self.directory(devid).resolve(strict=True)
+        if not path.is_dir():
+            raise FileNotFoundError(f"{self.directory(devid)} is no directory")
+        self._rooms.pop(devid, None)
+        self._bases[devid] = _Base(str(path), inode)
+        return self._bases[devid]
+
+    def path(self, devid: int, fid: int) -> Path:
+        """Where a file lies on a device, whether it exists or not."""
+        return self.directory(devid) / layout.file_path(fid)
+
+    def url_path(self, devid: int, fid: int) -> str:
+        """The path of a file's URL at the storage door."""
+        return layout.url_path(devid, fid)
+
+    # Files
+
+    def size(self, devid: int, fid: int) -> int | None:
+        """The length of a file in bytes; None where it, or its device's directory, is missing."""
+        try:
+            return os.stat(self.path(devid, fid), follow_symlinks=False).st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def exists(self, devid: int, fid: int) -> bool:
+        """Whether a file is on a device."""
+        return self.size(devid, fid) is not None
+
+    def fids(self, devid: int) -> Iterator[int]:
+        """All fids on a device, in ascending order; for a walk in a thread, it reads every name."""
+        root = self.directory(devid)
+        for parent, directories, names in os.walk(root):
+            directories[:] = sorted(name for name in directories if name.isdecimal())
+            prefix = f"/dev{devid}/{Path(parent).relative_to(root)}"
+            for place in map(layout.parse, sorted(f"{prefix}/{name}" for name in names)):
+                if place and place.fid:
+                    yield place.fid
+
+    async def delete(self, devid: int, fid: int) -> bool:
+        """Delete a file; False where it was not there. ``OSError`` where the disk refuses."""
+        return await self.run(devid, self.remove, devid, layout.file_path(fid))
+
+    def remove(self, devid: int, path: str) -> bool:
+        """The same for any path below a device, in the caller's own thread."""
+        try:
+            base = self.base(devid)
+            fd = open_file(base, path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        try:
+            size = os.fstat(fd).st_size
+            os.unlink(f"{base}/{path}")
+        except FileNotFoundError:  # somebody else was quicker
+            return False
+        finally:
+            os.close(fd)
+        self.room(devid).changed(-size)
+        return True
+
+    async def checksum(self, devid: int, fid: int, algorithm: str) -> str:
+        """The digest of a file in lower-case hex; ``algorithm`` is one of ``ALGORITHMS``."""
+        return await self.run(devid, self._checksum, devid, layout.file_path(fid), algorithm)
+
+    def _checksum(self, devid: int, path: str, algorithm: str) -> str:
+        digest = hashlib.new(ALGORITHMS[algorithm], usedforsecurity=False)
+        with open(open_file(self.base(devid), path), "rb", buffering=0) as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    async def copy(
+        self,
+        fid: int,
+        source: int,
+        target: int,
+        *,
+        length: int,
+        algorithm: str | None = None,
+        checksum: str | None = None,
+    ) -> str | None:
+        """Copy a file from one device to another, durably; nothing appears there until it is whole.
+
+        Raises ``ContentMismatch`` where the source is not ``length`` bytes long or its digest (hex)
+        is not ``checksum``, and ``OSError`` where one of the disks fails. Returns the digest where
+        an ``algorithm`` is given.
+        """
+        return await self.run(target, self._copy, fid, source, target, length, algorithm, checksum)
+
+    def _copy(
+        self,
+        fid: int,
+        source: int,
+        target: int,
+        length: int,
+        algorithm: str | None,
+        checksum: str | None,
+    ) -> str | None:
+        path = layout.file_path(fid)
+        digest = hashlib.new(ALGORITHMS[algorithm], usedforsecurity=False) if algorithm else None
+        copied = 0
+        with open(open_file(self.base(source), path), "rb", buffering=0) as file:
+            part = Part(self.base(target), path)
+            try:
+                while block := file.read(BLOCK):
+                    part.write(block)
+                    copied += len(block)
+                    if digest:
+                        digest.update(block)
+                found = digest.hexdigest() if digest else None
+                _compare(fid, source, (copied, length), (found, checksum))
+                replaced = self.size(target, fid) or 0
+                part.commit(sync=self.durable)
+            finally:
+                part.abandon()
+        self.room(target).changed(copied - replaced)
+        self._fsync_directories(self.path(target, fid))
+        return found
+
+    # Durability
+
+    async def fsync(self, path: Path) -> None:
+        """Make a file below a device durable: its bytes, its entry, and directories that are new.
+
+        ``FileNotFoundError`` where it is missing. Does nothing with ``durable=False``.
+        """
+        if not self.durable:
+            return
+        devid = layout.parse_devid(path.relative_to(self.root).parts[0])
+        if devid is None:
+            raise ValueError(f"{path} is on no device")
+        await self.run(devid, self._fsync_file, path)
+
+    def _fsync_file(self, path: Path) -> None:
+        self._fsync_path(str(path))
+        self._fsync_directories(path)
+
+    def _fsync_directories(self, path: Path) -> None:
+        """The file's own directory always; those above it once, since they can only gain entries.
+
+        What was made before this process started may never have been synced, so that "once" counts
+        from the start of the process.
+        """
+        self._fsync_path(str(path.parent))
+        parent = path.parent
+        while str(parent) not in self._synced and parent != self.root:
+            self._fsync_path(str(parent.parent))
+            self._synced.add(str(parent))
+            parent = parent.parent
+
+    def _fsync_path(self, path: str) -> None:
+        if not self.durable:
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    # Space
+
+    def room(self, devid: int) -> Room:
+        """The account of what may still be put into a device."""
+        if devid not in self._rooms:
+            self._rooms[devid] = Room(self.base(devid), self._quota)
+        return self._rooms[devid]
+
+    def space(self, devid: int) -> Space:
+        """What is used and left on a device, in bytes; ``OSError`` where it cannot be told."""
+        self.base(devid)
+        return self.room(devid).space()
+
+    async def write_usage(self, devid: int) -> Space:
+        """Write the ``usage`` file that a tracker's monitor reads; returns what it says."""
+        return await self.run(devid, self._write_usage, devid)
+
+    def _write_usage(self, devid: int) -> Space:
+        space = self.space(devid)
+        text = _usage_text(self.base(devid), space).encode()
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(f"{self.base(devid)}/{layout.USAGE}", flags, 0o644)
+        with open(fd, "r+b", buffering=0) as file:
+            file.write(text.ljust(os.fstat(fd).st_size, b"\n"))
+            file.truncate(len(text))
+        return space
+
+    async def test_write(self, devid: int) -> None:
+        """Write to a device and read it back, as a monitor does; ``OSError`` where that fails."""
+        await self.run(devid, self._test_write, devid)
+
+    def _test_write(self, devid: int) -> None:
+        number = random.randrange(100)  # noqa: S311 - which of a hundred files, no secret
+        path = f"{layout.TEST_WRITE}/test-write-{number}"
+        text = f"time={int(time.time())} rand={number}".encode()
+        base = self.base(devid)
+        part = Part(base, path)
+        try:
+            part.write(text)
+            part.commit()
+        finally:
+            part.abandon()
+        with open(open_file(base, path), "rb") as file:
+            if file.read() != text:
+                raise OSError(f"{base}/{path} does not hold what was written to it")
+
+    # Threads
+
+    async def run(self, devid: int, function: Callable[..., T], *args: object) -> T:
+        """Run a function that may wait for a disk in one of that device's threads."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self.threads(devid), function, *args
+        )
+
+    def threads(self, devid: int) -> ThreadPoolExecutor:
+        """The threads of one device."""
+        if devid not in self._threads:
+            self._threads[devid] = ThreadPoolExecutor(THREADS, f"dev{devid}")
+        return self._threads[devid]
+
+    def close(self) -> None:
+        """Let the threads end when what they do now is done. May be repeated."""
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.clear()
+
+
+def _identity(path: str) -> tuple[int, ...]:
+    """What changes when another directory takes the place of a device's, or a link is moved."""
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        behind = os.stat(path)
+        return found.st_dev, found.st_ino, behind.st_dev, behind.st_ino
+    return found.st_dev, found.st_ino
+
+
+def _compare(
+    fid: int, devid: int, sizes: tuple[int, int], digests: tuple[str | None, str | None]
+) -> None:
+    if sizes[0] != sizes[1]:
+        raise ContentMismatch(f"fid {fid} on dev{devid} has {sizes[0]} bytes, not {sizes[1]}")
+    found, wanted = digests
+    if wanted is not None and found != wanted.lower():
+        raise ContentMismatch(f"fid {fid} on dev{devid} has the checksum {found}, not {wanted}")
+
+
+def _usage_text(base: str, space: Space) -> str:
+    """The lines of a ``usage`` file: sizes in KiB, the time in unix seconds, sorted by name."""
+    device, mount = _mount_of(base)
+    values = {
+        "available": space.available // 1024,
+        "device": device,
+        "disk": mount,
+        "time": int(time.time()),
+        "total": space.total // 1024,
+        "use": f"{space.percent}%",
+        "used": space.used // 1024,
+    }
+    return "".join(f"{name}: {value}\n" for name, value in values.items())
+
+
+def _mount_of(path: str) -> tuple[str, str]:
+    """The block device and mount point under ``path``; the path itself where nothing tells."""
+    inside: list[tuple[str, str]] = []
+    with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8") as mounts:
+        for line in mounts:
+            device, mount, *_ = line.split(" ")
+            if f"{path}/".startswith(mount.rstrip("/") + "/"):
+                inside.append((device, mount))
+    return max(inside, key=lambda pair: len(pair[1]), default=("unknown", path))

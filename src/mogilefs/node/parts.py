@@ -1,0 +1,134 @@
+"""A file on its way into a device: written beside the layout, put into its place when whole.
+
+While bytes arrive they lie in ``devN/.incoming/``, so that a reader never sees half a file and an
+upload that breaks off leaves the old file as it was. The move at the end is one rename within the
+device. What a crash leaves in ``.incoming`` is swept at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import secrets
+import stat
+from pathlib import Path
+
+INCOMING = ".incoming"
+"""The directory of unfinished files in each device; no name of MogileFS's begins with a dot."""
+
+_process = secrets.token_hex(4)
+_serial = itertools.count()
+
+
+def opened_path(fd: int, fallback: str) -> str:
+    """The real path of what was opened, no symbolic link in it."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:  # no /proc: not Linux
+        return os.path.realpath(fallback)
+
+
+def open_within(device: str, path: str, flags: int) -> int:
+    """Open ``path`` below the real directory ``device``, following no symbolic link below it.
+
+    Raises ``PermissionError`` where the way there leads through a symbolic link and other
+    ``OSError`` as ``os.open`` does.
+    """
+    whole = f"{device}/{path}"
+    fd = os.open(whole, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if opened_path(fd, whole) != whole:
+        os.close(fd)
+        raise PermissionError(f"{whole} lies behind a symbolic link")
+    return fd
+
+
+def open_file(device: str, path: str) -> int:
+    """Open a regular file for reading; ``FileNotFoundError`` where it is anything else."""
+    fd = open_within(device, path, os.O_RDONLY)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FileNotFoundError(f"{device}/{path} is no file")
+    return fd
+
+
+def make_directories(device: str, path: str) -> None:
+    """Make the directories of ``path`` below ``device``, never the device's own directory."""
+    made = device
+    for name in path.split("/"):
+        made = f"{made}/{name}"
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(made)
+
+
+class Part:
+    """A file being written. Ends with either ``commit`` or ``abandon``; both may be repeated."""
+
+    def __init__(self, device: str, path: str) -> None:
+        """Make an empty part for ``path`` below ``device``, a real directory that exists."""
+        self._device, self._path = device, path
+        self._name = f"{INCOMING}/{_process}-{next(_serial)}.part"
+        self.fd = self._create()
+
+    def _create(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            return open_within(self._device, self._name, flags)
+        except FileNotFoundError:
+            make_directories(self._device, INCOMING)
+            return open_within(self._device, self._name, flags)
+
+    def write(self, data: bytes) -> None:
+        """Append all of ``data``."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.fd, view) :]
+
+    def commit(self, *, sync: bool = False) -> None:
+        """Put the file into its place, over what was there; ``sync`` makes its bytes durable first.
+
+        The directory entry is not synced here: see ``Devices.fsync``.
+        """
+        if self.fd < 0:
+            return
+        try:
+            if sync:
+                os.fsync(self.fd)
+            self._move()
+        except BaseException:
+            self.abandon()
+            raise
+        self._close()
+
+    def _move(self) -> None:
+        parent, _, name = self._path.rpartition("/")
+        try:
+            into = open_within(self._device, parent, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            make_directories(self._device, parent)
+            into = open_within(self._device, parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.rename(f"{self._device}/{self._name}", name, dst_dir_fd=into)
+        finally:
+            os.close(into)
+
+    def abandon(self) -> None:
+        """Leave nothing behind; does nothing after ``commit``."""
+        if self.fd >= 0:
+            self._close()
+            with contextlib.suppress(OSError):  # the disk is gone: its next start sweeps
+                os.unlink(f"{self._device}/{self._name}")
+
+    def _close(self) -> None:
+        fd, self.fd = self.fd, -1
+        os.close(fd)
+
+
+def sweep(device: Path) -> int:
+    """Remove what a crash left unfinished in a device; returns how many files that were."""
+    removed = 0
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for part in (device / INCOMING).iterdir():
+            part.unlink(missing_ok=True)
+            removed += 1
+    return removed
