@@ -1,32 +1,53 @@
 # The one way to run things, for people and CI alike.
-PYTHON ?= python3
+PORT ?= 8000
+FRONT ?=
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(shell command -v uv 2>/dev/null)
+# A pyenv shim may be on PATH for a uv or a Python that does not run: only one that runs counts.
+UV := $(shell uv --version >/dev/null 2>&1 && command -v uv)
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& echo $$python && break; done)
 
-.PHONY: venv lint test clean
+.PHONY: demo venv lint test test-all test-ci system-packages clean
 
-venv: $(VENV)/.ready
+# A node on .demo/ and a site with avatars on it: make demo PORT=8000 FRONT=perlbal
+demo: $(VENV)/.demo
+	@$(BIN)/python -m demo --port $(PORT) $(if $(FRONT),--front $(FRONT))
 
-# An editable install with everything that tests and linters need.
-$(VENV)/.ready: pyproject.toml
+venv: $(VENV)/.dev
+
+# Editable installs: what the demo needs, and what tests and linters need too.
+$(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml
 ifdef UV
-	uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	uv pip install --quiet --python $(BIN)/python --group dev -e .
+	@uv venv --quiet --allow-existing --python "$(or $(PYTHON),3.10)" $(VENV)
+	@uv pip install --quiet --python $(BIN)/python --group $* -e .
 else
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --group dev -e .
+	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group $* -e .
 endif
-	touch $@
+	@touch $@
 
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: venv
-	$(BIN)/python -X dev -m pytest
+test: venv system-packages
+	$(BIN)/python -X dev -m pytest $(ARGS)
+
+# Every pair of Python and Django that Django supports, on the interpreters found.
+test-all: venv system-packages
+	$(BIN)/nox --session tests -- $(ARGS)
+
+# One pair for each of Django's long-lived lines: what CI runs beside `make test`.
+test-ci: venv system-packages
+	$(BIN)/nox --session tests --tags ci -- $(ARGS)
+
+system-packages:
+	@tests/install-system-packages
 
 clean:
 	rm -rf $(VENV) .nox .demo build dist
