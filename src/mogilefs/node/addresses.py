@@ -1,0 +1,19 @@
+"""Addresses as text: ``127.0.0.1:7001``, ``[::1]:7001``."""
+
+from __future__ import annotations
+
+from ..errors import ConfigurationError
+
+
+def parse_address(text: str, setting: str) -> tuple[str, int]:
+    """Host and port (0 to 65535) of ``host:port``; ConfigurationError names the setting."""
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"{setting} must be HOST:PORT, not {text!r}")
+    return host, int(port)
+
+
+def format_address(host: str, port: int) -> str:
+    """The text of an address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

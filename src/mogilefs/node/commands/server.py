@@ -1,0 +1,161 @@
+"""The server itself: being there, its settings, hurrying its background work."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+
+from ...wire import Request
+from ..registry import HASH_NUMBERS, setting
+from .table import CommandError, Context, Values, command
+
+NEVER = 2147483647
+"""The ``nexttry`` of a file that has no source left to copy from."""
+
+_TRUE = {"1", "on", "yes", "y", "true", "t"}
+_FALSE = {"0", "off", "no", "n", "false", "f", ""}
+
+
+@command("noop")
+def noop(ctx: Context, request: Request) -> Values:
+    """Nothing."""
+    return {}
+
+
+@command("test")
+def test(ctx: Context, request: Request) -> Values:
+    """Nothing, or on request a failure, for those who write clients."""
+    if request.given("crash") is not None:
+        raise CommandError("failure", "Failed as asked for")
+    return {}
+
+
+@command("clear_cache")
+def clear_cache(ctx: Context, request: Request) -> Values:
+    """Read domains, classes, hosts and devices again."""
+    ctx.registry.reload()
+    return {}
+
+
+@command("do_monitor_round")
+def do_monitor_round(ctx: Context, request: Request) -> Values:
+    """Let the monitor look at every device now."""
+    ctx.registry.reload()
+    ctx.node.wake("monitor")
+    return {}
+
+
+@command("replicate_now")
+async def replicate_now(ctx: Context, request: Request) -> Values:
+    """Try again now what waits for its next try; says how many files that is."""
+
+    def hurry(db: sqlite3.Connection) -> int:
+        now = int(time.time())
+        return db.execute(
+            "UPDATE file_to_replicate SET nexttry = ? WHERE nexttry > ?", (now, now)
+        ).rowcount
+
+    count = await ctx.catalog.write(hurry)
+    ctx.node.wake("replicate")
+    return {"count": count}
+
+
+def _boolean(text: str) -> str:
+    if text.lower() in _TRUE:
+        return "1"
+    if text.lower() in _FALSE:
+        return "0"
+    raise ValueError("must be a truth value: 0 or 1")
+
+
+def _integer(text: str) -> str:
+    if not re.fullmatch(r"[0-9]*", text):
+        raise ValueError("must be a number")
+    return text or "0"
+
+
+def _any_text(text: str) -> str:
+    return text
+
+
+def _checksum(text: str) -> str | None:
+    if text in ("", "class"):
+        return None
+    if text != "off" and text not in HASH_NUMBERS:
+        raise ValueError("must be class, off, MD5 or SHA-1")
+    return text
+
+
+def _networks(text: str) -> str:
+    for network in text.split(","):
+        ipaddress.ip_network(network.strip(), strict=False)
+    return text
+
+
+def _servers(text: str) -> str:
+    for server in filter(None, text.split(",")):
+        if not re.fullmatch(r"\s*\S+:[0-9]+\s*", server):
+            raise ValueError("must be HOST:PORT, comma separated")
+    return text
+
+
+_WRITABLE: dict[str, Callable[[str], str | None]] = {
+    r"skip_devcount|skip_mkcol|case_sensitive_list_keys": _boolean,
+    r"memcache_ttl|internal_queue_limit": _integer,
+    r"queue_(rate|size)_for_(fsck|rebal|reaper)": _integer,
+    r"memcache_servers": _servers,
+    r"fsck_checksum": _checksum,
+    r"zone_\w+": _networks,
+    r"network_zones|slave_\w+": _any_text,
+}
+"""The settings that an operator may change, with what checks a value and gives its stored form
+(None: the setting is taken away)."""
+
+
+@command("server_setting")
+def server_setting(ctx: Context, request: Request) -> Values:
+    """One setting; an unknown one is empty."""
+    key = request.given("key")
+    if key is None:
+        raise CommandError("bad_params", "No key provided")
+    return {"key": key, "value": setting(ctx.catalog, key)}
+
+
+@command("server_settings")
+def server_settings(ctx: Context, request: Request) -> Values:
+    """All settings."""
+    rows = ctx.catalog.read("SELECT field, value FROM server_settings ORDER BY field")
+    values: Values = {"key_count": len(rows)}
+    for index, (key, value) in enumerate(rows, 1):
+        values |= {f"key_{index}": key, f"value_{index}": "" if value is None else value}
+    return values
+
+
+@command("set_server_setting")
+async def set_server_setting(ctx: Context, request: Request) -> Values:
+    """Change a setting that an operator may change."""
+    key = request.given("key")
+    if key is None:
+        raise CommandError("bad_params", "No key provided")
+    check = next((c for pattern, c in _WRITABLE.items() if re.fullmatch(pattern, key)), None)
+    if check is None:
+        raise CommandError("not_writable", f"The setting {key!r} cannot be changed")
+    try:
+        value = check(request.args.get("value", ""))
+    except ValueError as error:
+        raise CommandError("invalid_format", f"The setting {key!r}: {error}") from error
+    await ctx.catalog.write(lambda db: store_setting(db, key, value))
+    return {}
+
+
+def store_setting(db: sqlite3.Connection, key: str, value: str | None) -> None:
+    """Set a setting, or take it away where ``value`` is None."""
+    if value is None:
+        db.execute("DELETE FROM server_settings WHERE field = ?", (key,))
+    else:
+        db.execute(
+            "INSERT OR REPLACE INTO server_settings (field, value) VALUES (?, ?)", (key, value)
+        )

@@ -1,0 +1,96 @@
+"""The table of commands, and what a command gets and gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...wire import Request
+
+if TYPE_CHECKING:
+    from ..catalog import Catalog
+    from ..node import Node
+    from ..registry import Domain, FileClass, Registry
+
+Values = dict[str, Any]
+"""The values of an ``OK``: text or numbers."""
+
+
+class CommandError(Exception):
+    """An ``ERR``: the protocol's code and a text for people."""
+
+    def __init__(self, code: str, text: str = "") -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text or code.replace("_", " ")
+
+
+@dataclass
+class Context:
+    """Who asks, and the node that is asked."""
+
+    node: Node
+    peer: str | None
+    """The client's address, None where it has none."""
+    connection: object = None
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.node.catalog
+
+    @property
+    def registry(self) -> Registry:
+        return self.node.registry
+
+    def domain(self, request: Request, name: str = "domain") -> Domain:
+        """The domain that a request names: no_domain, unreg_domain."""
+        given = request.given(name)
+        if given is None:
+            raise CommandError("no_domain", "No domain provided")
+        domain = self.registry.domains.get(given)
+        if domain is None:
+            raise CommandError("unreg_domain", f"Domain {given!r} is not registered")
+        return domain
+
+    def file_class(self, domain: Domain, name: str) -> FileClass:
+        """A class of a domain by name: unreg_class."""
+        found = self.registry.class_named(domain.dmid, name)
+        if found is None:
+            raise CommandError("unreg_class", f"Domain {domain.name!r} has no class {name!r}")
+        return found
+
+
+Command = Callable[[Context, Request], "Values | Awaitable[Values]"]
+C = TypeVar("C", bound=Command)
+
+COMMANDS: dict[str, Command] = {}
+
+
+def command(name: str) -> Callable[[C], C]:
+    """Register a function as the command ``name``."""
+
+    def register(function: C) -> C:
+        assert name not in COMMANDS, name
+        COMMANDS[name] = function
+        return function
+
+    return register
+
+
+_LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)")
+
+
+def number(text: str | None) -> int:
+    """A number as leniently as the protocol has it: leading digits count, otherwise 0."""
+    match = _LEADING_NUMBER.match(text or "")
+    return int(match[1]) if match else 0
+
+
+def required_key(request: Request, name: str = "key") -> str:
+    """The key that a request names (``0`` is a key, nothing is none): no_key."""
+    key = request.args.get(name, "")
+    if not key:
+        raise CommandError("no_key", f"No {name} provided")
+    return key

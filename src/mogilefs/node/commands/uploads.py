@@ -1,0 +1,281 @@
+"""Uploads: create_open says where a new file may go, create_close makes it a file."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from dataclasses import dataclass
+
+from ...wire import Request, to_bytes
+from ..catalog import CatalogError
+from ..placement import MAX_DESTINATIONS, destinations
+from ..registry import HASH_NUMBERS, Domain
+from ..remote import RemoteError
+from .table import CommandError, Context, Values, command, number
+
+MAX_CHOSEN_FID = 2**53
+"""The highest fid that a client may choose: leaves numbers for all files to come."""
+
+_CHECKSUM = re.compile(r"(MD5):([0-9A-Fa-f]{32})|(SHA-1):([0-9A-Fa-f]{40})")
+
+
+@command("create_open")
+async def create_open(ctx: Context, request: Request) -> Values:
+    """Begin an upload: a new fid, and where its bytes may be PUT."""
+    domain = ctx.domain(request)
+    classid = _class_for_upload(ctx, domain, request)
+    several = request.given("multi_dest") is not None
+    size = number(request.given("size")) or None
+    devices = destinations(ctx.registry, size=size, count=MAX_DESTINATIONS if several else 1)
+    if not devices:
+        raise CommandError("no_devices", "No device can take a new file now")
+    devids = [device.devid for device in devices]
+    fid = await _record(ctx, request, (classid, domain.dmid, request.args.get("key", "")), devids)
+    values: Values = {"fid": fid}
+    if several:
+        values["dev_count"] = len(devids)
+        for index, devid in enumerate(devids, 1):
+            values[f"devid_{index}"] = devid
+            values[f"path_{index}"] = ctx.registry.write_url(devid, fid)
+    else:
+        values |= {"devid": devids[0], "path": ctx.registry.write_url(devids[0], fid)}
+    return values | (_profile() if request.given("debug_profile") else {})
+
+
+def _profile() -> Values:
+    """The shape of the original's profile; the node has nothing to time between its points."""
+    return {"profpoints": 1, "prof_1_name": "begin", "prof_1_time": "0.000"}
+
+
+def _class_for_upload(ctx: Context, domain: Domain, request: Request) -> int:
+    name = request.given("class")
+    if name is None:
+        return 0
+    found = ctx.registry.class_named(domain.dmid, name)
+    if found is None or not found.explicit:
+        raise CommandError("unreg_class", f"Domain {domain.name!r} has no class {name!r}")
+    return found.classid
+
+
+async def _record(
+    ctx: Context, request: Request, about: tuple[int, int, str], devids: list[int]
+) -> int:
+    """Write the upload's row in ``tempfile``; returns its fid."""
+    chosen = request.given("fid")
+    fid = await ctx.node.fids.take() if chosen is None else _chosen_fid(ctx, chosen)
+    classid, dmid, key = about
+    row = (fid, int(time.time()), classid, dmid, to_bytes(key), ",".join(map(str, devids)))
+    # A chosen fid is above all that is reserved, perhaps: its row has to be as durable as those.
+    await ctx.catalog.write(
+        lambda db: db.execute(_INSERT_TEMPFILE, row), durable=chosen is not None
+    )
+    return fid
+
+
+_INSERT_TEMPFILE = (
+    "INSERT INTO tempfile (fid, createtime, classid, dmid, dkey, devids)"
+    " VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?)"
+)
+
+
+def _chosen_fid(ctx: Context, text: str) -> int:
+    """A fid that the client asks for: it must be one that no file can ever have had."""
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_CHOSEN_FID:
+        raise CommandError("db", f"{text!r} is no fid")
+    fid = int(text)
+    if not ctx.node.fids.choose(fid):
+        raise CommandError("fid_in_use", f"Fid {fid} is or was in use")
+    return fid
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a client says at create_close, checked as far as words go."""
+
+    fid: int
+    devid: int
+    key: str
+    dmid: int
+    size: int
+    """0 where the client does not say."""
+    checksum: tuple[str, str] | None
+    """Algorithm and digest in lower-case hex."""
+    verify: bool
+
+
+@command("create_close")
+async def create_close(ctx: Context, request: Request) -> Values:
+    """End an upload: the file is durable, and under its key, when this answers.
+
+    Without a key the upload is cancelled.
+    """
+    upload = _upload(ctx, request)
+    classid, devids = _tempfile(ctx, upload)
+    if not upload.key:
+        await _discard(ctx, upload.fid)
+        return {}
+    try:
+        length = await _verified_length(ctx, upload)
+        await _make_durable(ctx, upload, devids)
+    except CommandError:
+        await _discard(ctx, upload.fid)
+        raise
+    await ctx.catalog.write(
+        lambda db: _store(db, upload, classid, length, _digest(ctx, upload, classid))
+    )
+    ctx.node.wake("replicate", "delete")
+    return {}
+
+
+def _upload(ctx: Context, request: Request) -> Upload:
+    domain = ctx.domain(request)
+    for name in ("fid", "devid", "path"):
+        if request.given(name) is None:
+            raise CommandError(f"no_{name}", f"No {name} provided")
+    fid, devid = number(request.args["fid"]), number(request.args["devid"])
+    if devid not in ctx.registry.devices or request.args["path"] != ctx.registry.write_url(
+        devid, fid
+    ):
+        raise CommandError("bogus_args", "The path is not the one that was given out")
+    return Upload(
+        fid,
+        devid,
+        request.args.get("key", ""),
+        domain.dmid,
+        number(request.given("size")),
+        _checksum(request.given("checksum")),
+        request.given("checksumverify") is not None,
+    )
+
+
+def _checksum(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    match = _CHECKSUM.fullmatch(text)
+    if match is None:
+        raise CommandError("invalid_checksum_format", f"{text!r} is no checksum")
+    return match[1] or match[3], (match[2] or match[4]).lower()
+
+
+def _tempfile(ctx: Context, upload: Upload) -> tuple[int, list[int]]:
+    """The class and devices of the open upload."""
+    rows = ctx.catalog.read("SELECT classid, devids FROM tempfile WHERE fid = ?", (upload.fid,))
+    if not rows:
+        raise _no_temp_file(upload.fid)
+    devids = [int(devid) for devid in (rows[0][1] or "").split(",") if devid]
+    if upload.devid not in devids:
+        raise CommandError("invalid_destdev", f"Device {upload.devid} was not offered")
+    return rows[0][0], devids
+
+
+def _no_temp_file(fid: int) -> CommandError:
+    return CommandError("no_temp_file", f"Fid {fid} is no open upload")
+
+
+async def _verified_length(ctx: Context, upload: Upload) -> int:
+    """The file's length as it lies on the device: size_verify_error, size_mismatch."""
+    length = await ctx.node.replicas.length(upload.devid, upload.fid)
+    if length is None:
+        raise CommandError("size_verify_error", f"Fid {upload.fid} is not on {upload.devid}")
+    if upload.size and upload.size != length:
+        raise CommandError(
+            "size_mismatch", f"Expected {upload.size} bytes, device {upload.devid} has {length}"
+        )
+    if upload.checksum is not None and upload.verify:
+        await _verify_checksum(ctx, upload, *upload.checksum)
+    return length
+
+
+async def _verify_checksum(ctx: Context, upload: Upload, algorithm: str, digest: str) -> None:
+    try:
+        found = await ctx.node.replicas.checksum(upload.devid, upload.fid, algorithm)
+    except (OSError, RemoteError) as error:
+        raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
+    if found != digest:
+        raise CommandError("checksum_mismatch", f"Expected {digest}, the bytes give {found}")
+
+
+async def _make_durable(ctx: Context, upload: Upload, devids: list[int]) -> None:
+    """The bytes and their directory entry on disk; what was put on another device, gone."""
+    node = ctx.node
+    for other in devids:
+        if (
+            other != upload.devid
+            and node.own_host.owns(other)
+            and node.devices.exists(other, upload.fid)
+        ):
+            await node.devices.delete(other, upload.fid)
+    if node.own_host.owns(upload.devid):
+        try:
+            await node.devices.fsync(node.devices.path(upload.devid, upload.fid))
+        except OSError as error:
+            raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
+
+
+def _digest(ctx: Context, upload: Upload, classid: int) -> tuple[int, bytes] | None:
+    """What to keep of the checksum: only that of the class's own algorithm."""
+    if upload.checksum is None:
+        return None
+    algorithm, digest = upload.checksum
+    wanted = ctx.registry.file_class(upload.dmid, classid).hashtype
+    return (wanted, bytes.fromhex(digest)) if wanted == HASH_NUMBERS[algorithm] else None
+
+
+def _store(
+    db: sqlite3.Connection,
+    upload: Upload,
+    classid: int,
+    length: int,
+    digest: tuple[int, bytes] | None,
+) -> None:
+    """The upload becomes the key's file; what the key had before is queued for deletion."""
+    if not db.execute("DELETE FROM tempfile WHERE fid = ?", (upload.fid,)).rowcount:
+        raise _no_temp_file(upload.fid)
+    now = int(time.time())
+    key = to_bytes(upload.key)
+    old = db.execute(
+        "SELECT fid FROM file WHERE dmid = ? AND dkey = CAST(? AS TEXT)", (upload.dmid, key)
+    ).fetchone()
+    if old is not None:
+        db.execute("DELETE FROM file WHERE fid = ?", old)
+        db.execute(_QUEUE_DELETE, (old[0], now))
+    db.execute("INSERT INTO file_on (fid, devid) VALUES (?, ?)", (upload.fid, upload.devid))
+    db.execute(
+        "INSERT INTO file (fid, dmid, dkey, length, classid, devcount)"
+        " VALUES (?, ?, CAST(? AS TEXT), ?, ?, 1)",
+        (upload.fid, upload.dmid, key, length, classid),
+    )
+    db.execute(
+        "INSERT OR REPLACE INTO file_to_replicate (fid, nexttry) VALUES (?, 0)", (upload.fid,)
+    )
+    if digest is not None:
+        db.execute(
+            "INSERT OR REPLACE INTO checksum (fid, hashtype, checksum) VALUES (?, ?, ?)",
+            (upload.fid, *digest),
+        )
+
+
+_QUEUE_DELETE = "INSERT OR REPLACE INTO file_to_delete2 (fid, nexttry, failcount) VALUES (?, ?, 0)"
+
+
+async def _discard(ctx: Context, fid: int) -> None:
+    """An upload that came to nothing: whatever bytes there are will be deleted."""
+    await ctx.catalog.write(lambda db: discard_upload(db, fid))
+    ctx.node.wake("delete")
+
+
+def discard_upload(db: sqlite3.Connection, fid: int) -> None:
+    """End an open upload: its devices become locations, and the fid is queued for deletion."""
+    row = db.execute("SELECT devids FROM tempfile WHERE fid = ?", (fid,)).fetchone()
+    if row is None:
+        raise _no_temp_file(fid)
+    db.execute("DELETE FROM tempfile WHERE fid = ?", (fid,))
+    db.executemany(
+        "INSERT OR IGNORE INTO file_on (fid, devid) VALUES (?, ?)",
+        [(fid, int(devid)) for devid in (row[0] or "").split(",") if devid],
+    )
+    db.execute(_QUEUE_DELETE, (fid, int(time.time())))
+
+
+__all__ = ["CatalogError", "discard_upload"]

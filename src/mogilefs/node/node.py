@@ -1,0 +1,238 @@
+"""The node: start, serve, stop. One event loop for the doors and jobs, one thread that writes.
+
+async with Node(directory) as node: ...          # inside a program's event loop
+with Node(directory).in_thread() as node: ...    # beside a program that has none
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..errors import ConfigurationError
+from .addresses import format_address, parse_address
+from .catalog import Catalog
+from .devices import Devices
+from .directory_lock import DirectoryLock
+from .fids import Fids
+from .ownhost import OwnHost
+from .registry import Registry
+from .replicas import Replicas
+from .tracker import TrackerDoor
+
+log = logging.getLogger(__name__)
+
+DATABASE_NAME = "mogilefs.sqlite"
+
+
+class Node:
+    """A MogileFS for one machine, with its data in ``directory`` (made if it is not there).
+
+    ``devices`` is a count (1 up to it) or the devices' numbers; ``domains`` maps domains to
+    classes and those to their mindevcount. Both are created where missing and never removed.
+    Addresses are ``host:port``, port 0 a free one; ``tracker``, ``storage`` and ``sidechannel``
+    are as really bound once the node has started. ``durability="relaxed"`` leaves fsync out: for
+    tests, not for data. ``allow`` lists the networks that may talk to a node that does not listen
+    on loopback.
+
+    Raises ConfigurationError at construction for what can never work, and at start when another
+    node has the directory, the database is no MogileFS of schema version 17 or an address cannot
+    be bound.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        devices: int | Sequence[int] = 2,
+        domains: Mapping[str, Mapping[str, int]] | None = None,
+        tracker: str = "127.0.0.1:7001",
+        storage: str = "127.0.0.1:7500",
+        sidechannel: str = "127.0.0.1:7501",
+        durability: str = "full",
+        allow: Sequence[str] = (),
+        hostname: str = "node",
+        host_ip: str | None = None,
+    ) -> None:
+        if durability not in ("full", "relaxed"):
+            raise ConfigurationError(f"durability is 'full' or 'relaxed', not {durability!r}")
+        self.directory = Path(directory)
+        self.device_numbers = _device_numbers(devices)
+        self.domains = {name: dict(classes) for name, classes in (domains or {}).items()}
+        self.durable = durability == "full"
+        self.allow = tuple(allow)
+        self.hostname = hostname
+        self.host_ip = host_ip
+        self._wanted = {
+            "tracker": parse_address(tracker, "tracker"),
+            "storage": parse_address(storage, "storage"),
+            "sidechannel": parse_address(sidechannel, "sidechannel"),
+        }
+        self.tracker, self.storage, self.sidechannel = tracker, storage, sidechannel
+        self.wakeups: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._closing: AsyncExitStack | None = None
+
+    async def __aenter__(self) -> Node:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start everything, in order; when it returns every door answers."""
+        self._closing = AsyncExitStack()
+        try:
+            await self._open_catalogue()
+            await self._open_storage()
+            await self._register()
+            await self._start_jobs()
+            await self._open_tracker()
+        except BaseException:
+            await self.stop()
+            raise
+        log.info("node started in %s", self.directory)
+
+    async def stop(self) -> None:
+        """Stop what was started, the last first. May be called twice."""
+        closing, self._closing = self._closing, None
+        if closing is not None:
+            await closing.aclose()
+            log.info("node stopped in %s", self.directory)
+
+    def in_thread(self) -> NodeThread:
+        """This node in a thread and event loop of its own: a context manager."""
+        return NodeThread(self)
+
+    def wake(self, *jobs: str) -> None:
+        """There is work for these jobs (``replicate``, ``delete`` …): they need not wait."""
+        for job in jobs:
+            self.wakeups[job].set()
+
+    def queue_lengths(self) -> dict[str, int]:
+        """How much waits for each kind of background work."""
+        counts = self.catalog.read(
+            "SELECT (SELECT count(*) FROM file_to_delete2),"
+            " (SELECT count(*) FROM file_to_replicate),"
+            " (SELECT count(*) FROM file_to_queue WHERE type = 1),"
+            " (SELECT count(*) FROM file_to_queue WHERE type = 2)"
+        )[0]
+        return dict(zip(("delete", "replicate", "fsck", "rebalance"), counts, strict=True))
+
+    def _at_stop(self, stop: Callable[[], Awaitable[Any] | None]) -> None:
+        """Call ``stop`` when the node stops, before all that was started earlier."""
+
+        async def call() -> None:
+            pending = stop()
+            if pending is not None:
+                await pending
+
+        assert self._closing is not None
+        self._closing.push_async_callback(call)
+
+    async def _open_catalogue(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        lock = DirectoryLock(self.directory)
+        lock.acquire()
+        self._at_stop(lock.release)
+        self.catalog = Catalog(self.directory / DATABASE_NAME, fsync=self.durable)
+        self.catalog.open()
+        self._at_stop(self.catalog.close)
+        self.registry = Registry(self.catalog)
+        self.registry.reload()
+        self.fids = Fids(self.catalog)
+        self.fids.open()
+        self._at_stop(self.fids.give_back)
+
+    async def _open_storage(self) -> None:
+        """The disks and the doors to them; after this ``self.storage`` is the address as bound."""
+        self.devices = Devices(self.directory, durable=self.durable)
+        self._at_stop(self.devices.close)
+        self.replicas = Replicas(self)
+
+    async def _register(self) -> None:
+        """The own host, its devices, and the domains and classes asked for."""
+        self.own_host = OwnHost(self)
+        await self.own_host.register()
+        self.own_host.look()
+        await self.own_host.create_domains(self.domains)
+
+    async def _start_jobs(self) -> None:
+        """The monitor, whose first round is over when this returns, and the background jobs."""
+
+    async def _open_tracker(self) -> None:
+        self.tracker_door = TrackerDoor(self)
+        self._at_stop(self.tracker_door.stop)
+        host, port = self._wanted["tracker"]
+        self.tracker = format_address(*await self.tracker_door.start(host, port))
+
+
+def _device_numbers(devices: int | Sequence[int]) -> tuple[int, ...]:
+    numbers = tuple(range(1, devices + 1)) if isinstance(devices, int) else tuple(devices)
+    if not numbers or any(number < 1 for number in numbers) or len({*numbers}) < len(numbers):
+        raise ConfigurationError(f"devices is a count or different numbers above 0, not {devices}")
+    return numbers
+
+
+class NodeThread:
+    """Runs a node beside the caller. ``with`` gives the node, ready; ``stop`` may be repeated."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="mogilefs-node", daemon=True)
+
+    def __enter__(self) -> Node:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Node:
+        """Start the node; returns when it answers, raises what its start raised."""
+        self._thread.start()
+        self._ready.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+        return self._node
+
+    def stop(self) -> None:
+        """Stop the node and wait until it has stopped."""
+        if self._loop is not None and self._thread.is_alive():
+            try:
+                self._loop.call_soon_threadsafe(self._stop.set)
+            except RuntimeError:  # the loop ended by itself in this moment
+                log.debug("the node had stopped already")
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # raised again in start()
+            if self._ready.is_set():
+                log.exception("the node's thread ended")
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        async with self._node:
+            self._loop = asyncio.get_running_loop()
+            self._ready.set()
+            await self._stop.wait()

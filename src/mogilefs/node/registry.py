@@ -1,0 +1,225 @@
+"""What is in the catalogue's small tables, held in memory: domains, classes, hosts, devices.
+
+Every command needs them, and they change seldom: whoever writes to one of these tables calls
+``Registry.reload`` after the write. What the monitor has seen of each device lies here too, since
+whoever picks a device asks for both.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .catalog import Catalog
+from .layout import url_path
+
+DEFAULT_CLASS = "default"
+DEFAULT_MINDEVCOUNT = 2
+
+DEVICE_STATES = ("alive", "readonly", "drain", "down", "dead")
+HOST_STATES = ("alive", "readonly", "down", "dead")
+HASH_NAMES: Mapping[int, str] = {1: "MD5", 2: "SHA-1"}
+HASH_NUMBERS: Mapping[str, int] = {name: number for number, name in HASH_NAMES.items()}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A namespace of keys."""
+
+    dmid: int
+    name: str
+
+
+@dataclass(frozen=True)
+class FileClass:
+    """How the files of a class are kept. ``hashtype`` and ``replpolicy`` may be None."""
+
+    dmid: int
+    classid: int
+    name: str
+    mindevcount: int
+    hashtype: int | None = None
+    replpolicy: str | None = None
+    explicit: bool = True
+    """False for the class ``default`` of a domain that never gave it a row."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A storage node. ``status`` is one of HOST_STATES."""
+
+    hostid: int
+    name: str
+    status: str
+    ip: str
+    http_port: int
+    http_get_port: int | None = None
+    altip: str | None = None
+    altmask: str | None = None
+
+    def address(self, peer: str | None, *, zone: str | None = None) -> str:
+        """The address to give to a client: ``altip`` for zone ``alt`` and inside ``altmask``."""
+        if self.altip and self.altmask and (zone == "alt" or _inside(peer, self.altmask)):
+            return self.altip
+        return self.ip
+
+
+def _inside(peer: str | None, network: str) -> bool:
+    try:
+        return peer is not None and ipaddress.ip_address(peer) in ipaddress.ip_network(
+            network, strict=False
+        )
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Device:
+    """A disk of a host. ``status`` is one of DEVICE_STATES; sizes in MiB, None before a report."""
+
+    devid: int
+    host: Host
+    status: str
+    weight: int
+    mb_total: int | None = None
+    mb_used: int | None = None
+    mb_asof: int | None = None
+
+    @property
+    def readable(self) -> bool:
+        """May files be read from it, as far as its state and its host's say?"""
+        return self.status in ("alive", "readonly", "drain") and self.host.status in (
+            "alive",
+            "readonly",
+        )
+
+    @property
+    def takes_files(self) -> bool:
+        """May new files and copies go there, as far as its state and its host's say?"""
+        return self.status == "alive" and self.host.status == "alive"
+
+    @property
+    def deletable(self) -> bool:
+        """May files be deleted from it, as far as its state and its host's say?"""
+        return self.status in ("alive", "drain") and self.host.status == "alive"
+
+
+@dataclass
+class Observed:
+    """What the monitor saw of a device last."""
+
+    state: str
+    """``writeable``, ``readable`` or ``unreachable``."""
+    free: int | None = None
+    """Bytes free, None while unknown."""
+    utilization: str = ""
+    """Percent of time that the disk is busy, as text; empty while unknown."""
+
+
+@dataclass
+class Registry:
+    """The small tables as last committed. Read it freely; never change it but by ``reload``."""
+
+    catalog: Catalog
+    domains: dict[str, Domain] = field(default_factory=dict)
+    domain_names: dict[int, str] = field(default_factory=dict)
+    classes: dict[tuple[int, int], FileClass] = field(default_factory=dict)
+    """By (dmid, classid); every domain has its (dmid, 0)."""
+    hosts: dict[int, Host] = field(default_factory=dict)
+    devices: dict[int, Device] = field(default_factory=dict)
+    observed: dict[int, Observed] = field(default_factory=dict)
+    """By devid, kept by the monitor; a device that it has not seen yet is not there."""
+    _class_names: dict[tuple[int, str], FileClass] = field(default_factory=dict)
+
+    def reload(self) -> None:
+        """Read the tables again."""
+        self._load_domains()
+        self._load_classes()
+        self._load_hosts()
+
+    def _load_domains(self) -> None:
+        rows = self.catalog.read("SELECT dmid, namespace FROM domain ORDER BY dmid")
+        self.domains = {name: Domain(dmid, name) for dmid, name in rows}
+        self.domain_names = dict(rows)
+
+    def _load_classes(self) -> None:
+        classes = {
+            (domain.dmid, 0): FileClass(
+                domain.dmid, 0, DEFAULT_CLASS, DEFAULT_MINDEVCOUNT, explicit=False
+            )
+            for domain in self.domains.values()
+        }
+        for row in self.catalog.read(
+            "SELECT dmid, classid, classname, mindevcount, hashtype, replpolicy FROM class"
+            " ORDER BY dmid, classid"
+        ):
+            dmid, classid, name, mindevcount, hashtype, replpolicy = row
+            classes[dmid, classid] = FileClass(
+                dmid, classid, name or DEFAULT_CLASS, mindevcount, hashtype or None, replpolicy
+            )
+        self.classes = classes
+        self._class_names = {(item.dmid, item.name): item for item in classes.values()}
+
+    def _load_hosts(self) -> None:
+        self.hosts = {
+            row[0]: Host(*row)
+            for row in self.catalog.read(
+                "SELECT hostid, hostname, status, hostip, http_port, http_get_port, altip, altmask"
+                " FROM host ORDER BY hostid"
+            )
+        }
+        self.devices = {
+            row[0]: Device(row[0], self.hosts[row[1]], *row[2:])
+            for row in self.catalog.read(
+                "SELECT devid, hostid, status, coalesce(weight, 100), mb_total, mb_used, mb_asof"
+                " FROM device ORDER BY devid"
+            )
+            if row[1] in self.hosts
+        }
+
+    def file_class(self, dmid: int, classid: int) -> FileClass:
+        """A file's class; a class that is gone counts as the domain's default class."""
+        found = self.classes.get((dmid, classid)) or self.classes.get((dmid, 0))
+        return found or FileClass(dmid, 0, DEFAULT_CLASS, DEFAULT_MINDEVCOUNT, explicit=False)
+
+    def class_named(self, dmid: int, name: str) -> FileClass | None:
+        """The class of that name in a domain."""
+        return self._class_names.get((dmid, name))
+
+    def host_named(self, name: str) -> Host | None:
+        """The host of that name."""
+        return next((host for host in self.hosts.values() if host.name == name), None)
+
+    def devices_of(self, hostid: int) -> Iterator[Device]:
+        """The devices of a host."""
+        return (device for device in self.devices.values() if device.host.hostid == hostid)
+
+    def seen_writable(self, devid: int) -> bool:
+        """Has the monitor seen the device take bytes?"""
+        observed = self.observed.get(devid)
+        return observed is not None and observed.state == "writeable"
+
+    def seen_readable(self, devid: int) -> bool:
+        """Has the monitor seen the device give bytes?"""
+        observed = self.observed.get(devid)
+        return observed is not None and observed.state in ("writeable", "readable")
+
+    def write_url(self, devid: int, fid: int) -> str:
+        """Where a client PUTs a file: what create_open hands out."""
+        host = self.devices[devid].host
+        return f"http://{host.ip}:{host.http_port}{url_path(devid, fid)}"
+
+    def read_url(
+        self, devid: int, fid: int, peer: str | None = None, zone: str | None = None
+    ) -> str:
+        """Where a client reads a file: what get_paths hands out."""
+        host = self.devices[devid].host
+        address = host.address(peer, zone=zone) if host.altip else host.ip
+        return f"http://{address}:{host.http_get_port or host.http_port}{url_path(devid, fid)}"
+
+
+def setting(catalog: Catalog, name: str, default: str = "") -> str:
+    """A server setting as last committed."""
+    rows = catalog.read("SELECT value FROM server_settings WHERE field = ?", (name,))
+    return default if not rows or rows[0][0] is None else str(rows[0][0])

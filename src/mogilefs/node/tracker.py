@@ -1,0 +1,266 @@
+"""The tracker door: MogileFS's line protocol over TCP.
+
+Requests of one connection are answered strictly in order; a client may send ahead. Commands that
+only read answer at once on the event loop; those that write or wait run as a task, and the
+connection's later lines wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import ProtocolError
+from ..wire import EOL, Err, LineBuffer, Ok, Request, decode_request, encode_reply, to_text
+from .commands import COMMANDS, CommandError, Context, Values
+from .commands.manage import manage
+
+if TYPE_CHECKING:
+    from .node import Node
+
+log = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 4096
+"""Clients at once; each costs some 10 KB. One more is told so and closed."""
+
+MAX_LINES_AHEAD = 1024
+"""Requests read but not answered on one connection; beyond it the socket is not read."""
+
+LINE_SECONDS = 120.0
+"""How long a client may take to finish a line it has begun, or to read its replies."""
+
+IDLE_SECONDS = 3600.0
+"""A connection that asks nothing for that long is closed (clients simply connect again)."""
+
+SWEEP_SECONDS = 15.0
+RECENT = 50
+"""Requests that ``!recent`` shows."""
+
+
+@dataclass
+class CommandStats:
+    """How often a command was asked, how often in vain, and the seconds it took in all."""
+
+    count: int = 0
+    errors: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class TrackerStats:
+    """What the door has done since it opened."""
+
+    started: float = field(default_factory=time.time)
+    queries: int = 0
+    commands: dict[str, CommandStats] = field(default_factory=dict)
+    recent: deque[tuple[str, bytes, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def note(self, command: str, seconds: float, *, ok: bool) -> None:
+        stats = self.commands.get(command)
+        if stats is None:
+            stats = self.commands[command] = CommandStats()
+        stats.count += 1
+        stats.seconds += seconds
+        if not ok:
+            stats.errors += 1
+
+
+class TrackerDoor:
+    """Listens, and keeps the connections."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.stats = TrackerStats()
+        self.connections: set[TrackerConnection] = set()
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; returns the address as bound."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: TrackerConnection(self), host, port, backlog=1024
+        )
+        self._sweeper = asyncio.create_task(self._sweep(), name="tracker-sweep")
+        bound: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+        return bound
+
+    async def stop(self) -> None:
+        """Stop listening, let the commands that run finish, close every connection."""
+        if self._server is not None:
+            self._server.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        running = [c.running for c in self.connections if c.running is not None]
+        if running:
+            await asyncio.wait(running, timeout=10)
+        for connection in list(self.connections):
+            connection.close()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = time.monotonic()
+            for connection in list(self.connections):
+                connection.close_if_stuck(now)
+
+
+class TrackerConnection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, door: TrackerDoor) -> None:
+        self._door = door
+        self._buffer = LineBuffer()
+        self._lines: deque[bytes] = deque()
+        self._writable = True
+        self._reading = True
+        self._closing = False
+        self._since = time.monotonic()
+        self.running: asyncio.Task[None] | None = None
+        self.watching = False
+        self.context = Context(door.node, None, self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        peer = transport.get_extra_info("peername")
+        self.context.peer = peer[0] if isinstance(peer, tuple) else None
+        if len(self._door.connections) >= MAX_CONNECTIONS:
+            log.warning("refused %s: %d connections already", self.context.peer, MAX_CONNECTIONS)
+            transport.close()
+            return
+        self._door.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._door.connections.discard(self)
+        self._lines.clear()
+        self._closing = True
+
+    def data_received(self, data: bytes) -> None:
+        self._since = time.monotonic()
+        try:
+            self._lines.extend(self._buffer.feed(data))
+        except ProtocolError as error:
+            log.warning("closed %s: %s", self.context.peer, error)
+            self.transport.write(encode_reply(Err("bad_params", str(error))))
+            self.close()
+            return
+        if self.running is None:
+            self._advance()
+        if self._reading and len(self._lines) > MAX_LINES_AHEAD:
+            self._reading = False
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """A client that has said all it has to say still gets its answers."""
+        self._closing = True
+        if self.running is None:
+            self._advance()
+        return self.running is not None or bool(self._lines)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._since = time.monotonic()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        if self.running is None:
+            self._advance()
+
+    def close(self) -> None:
+        """Send what is written, then close."""
+        self.transport.close()
+
+    def close_if_stuck(self, now: float) -> None:
+        """Drop a client that neither asks, nor finishes its line, nor reads its replies."""
+        if self.running is not None or self.watching:
+            return
+        busy = not self._writable or bool(self._buffer.pending)
+        if now - self._since > (LINE_SECONDS if busy else IDLE_SECONDS):
+            log.info("closed %s: %s", self.context.peer, "too slow" if busy else "idle")
+            self.transport.abort()
+
+    def _advance(self) -> None:
+        """Answer the lines that wait, until one has to wait itself."""
+        replies: list[bytes] = []
+        while self._lines and self._writable and not self.transport.is_closing():
+            answer = self._answer(self._lines.popleft())
+            if not isinstance(answer, bytes):
+                self.running = asyncio.create_task(self._finish(answer))
+                break
+            replies.append(answer)
+        if replies:
+            self.transport.write(b"".join(replies))
+        if not self._reading and len(self._lines) <= MAX_LINES_AHEAD and not self._closing:
+            self._reading = True
+            self.transport.resume_reading()
+        if self._closing and self.running is None and not self._lines:
+            self.close()
+
+    async def _finish(self, answer: Awaitable[bytes]) -> None:
+        reply = await answer
+        self.running = None
+        if not self.transport.is_closing():
+            self.transport.write(reply)
+            self._advance()
+
+    def _answer(self, line: bytes) -> bytes | Awaitable[bytes]:
+        """The reply to a line, or what will become one. An empty line gets none."""
+        if line.startswith(b"!") and line[1:2].isalpha():
+            return manage(self._door, self, to_text(line[1:]))
+        if not line.strip(b" \t"):
+            return b""
+        started = time.perf_counter()
+        request = decode_request(line)
+        stats = self._door.stats
+        stats.queries += 1
+        command = COMMANDS.get(request.command)
+        if command is None:
+            return self._reply(request, line, started, _unknown(request))
+        try:
+            result = command(self.context, request)
+        except Exception as error:  # noqa: BLE001  # a command's failure never ends the connection
+            return self._reply(request, line, started, _error(request, error))
+        if isinstance(result, dict):
+            return self._reply(request, line, started, result)
+        return self._wait(request, line, started, result)
+
+    async def _wait(
+        self, request: Request, line: bytes, started: float, result: Awaitable[Values]
+    ) -> bytes:
+        try:
+            values: Values | Err = await result
+        except Exception as error:  # noqa: BLE001  # a command's failure never ends the connection
+            values = _error(request, error)
+        return self._reply(request, line, started, values)
+
+    def _reply(self, request: Request, line: bytes, started: float, result: Values | Err) -> bytes:
+        callid = request.args.get("callid")
+        seconds = time.perf_counter() - started
+        stats = self._door.stats
+        stats.recent.append((self.context.peer or "", line, seconds))
+        if isinstance(result, dict):
+            stats.note(request.command, seconds, ok=True)
+            return encode_reply(Ok(result, callid))
+        if result.code != "unknown_command":
+            stats.note(request.command, seconds, ok=False)
+        return encode_reply(Err(result.code, result.text, callid))
+
+
+def _unknown(request: Request) -> Err:
+    return Err("unknown_command", "Unknown server command")
+
+
+def _error(request: Request, error: Exception) -> Err:
+    if isinstance(error, CommandError):
+        return Err(error.code, error.text)
+    log.error("%s failed: %s: %s", request.command, type(error).__name__, error, exc_info=error)
+    return Err("failure", f"{request.command} failed: {type(error).__name__}")
+
+
+__all__ = ["EOL", "TrackerConnection", "TrackerDoor"]
