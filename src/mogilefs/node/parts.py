@@ -43,13 +43,19 @@ def open_within(device: str, path: str, flags: int) -> int:
     return fd
 
 
-def open_file(device: str, path: str) -> int:
-    """Open a regular file for reading; ``FileNotFoundError`` where it is anything else."""
+def open_regular(device: str, path: str) -> tuple[int, os.stat_result]:
+    """Open a file for reading, and what is known of it; ``FileNotFoundError`` if it is no file."""
     fd = open_within(device, path, os.O_RDONLY)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode):
         os.close(fd)
         raise FileNotFoundError(f"{device}/{path} is no file")
-    return fd
+    return fd, found
+
+
+def open_file(device: str, path: str) -> int:
+    """The same, where only the file itself is wanted."""
+    return open_regular(device, path)[0]
 
 
 def make_directories(device: str, path: str) -> None:

@@ -66,6 +66,11 @@ class Room:
         self._asked = -REFRESH_SECONDS
         self._free = 0
 
+    @property
+    def limited(self) -> bool:
+        """Whether a quota is kept, so that every change of size must be told."""
+        return self._quota is not None
+
     def space(self) -> Space:
         """What is used and left now; a quota that is smaller than the file system decides."""
         found = file_system_space(self._directory)

@@ -1,0 +1,253 @@
+"""One client of the storage door: its requests, answered strictly in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from mogilefs.node.layout import Place
+from mogilefs.node.storage import replies
+from mogilefs.node.storage.downloads import Download, fetch
+from mogilefs.node.storage.incoming import Incoming
+from mogilefs.node.storage.requests import (
+    READING,
+    Refusal,
+    Request,
+    place_to_change,
+    place_to_read,
+)
+from mogilefs.node.storage.uploads import Upload, refusal_of
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Connection(Incoming):
+    """Answers request after request; at most one is worked on."""
+
+    # The requests, one after the other
+
+    def _advance(self) -> None:
+        """Do all that can be done without waiting."""
+        while self._queue and not self._busy and self._writable and not self._closing:
+            if not self._step(self._queue[0]):
+                break
+        if self._broken and not self._busy and not self._closing and self._writable:
+            self._release()
+            self._refuse_and_close(self._broken)
+        self._flow()
+
+    def _step(self, request: Request) -> bool:
+        """One step with the first request; False where more of it must come first."""
+        try:
+            if request.refusal:
+                return self._step_refused(request, request.refusal)
+            if request.method == b"PUT":
+                return self._step_upload(request)
+            if not request.complete:
+                return self._discard(request)
+            self._answer(request)
+        except Refusal as refusal:
+            self._refuse(request, refusal)
+        return True
+
+    def _answer(self, request: Request) -> None:
+        if request.method in READING:
+            place = place_to_read(request.url)
+            if place is None:
+                self._done(request, self._page(request, 200, "Directory listing disabled"))
+            else:
+                self._start_download(request, place)
+        elif request.method == b"DELETE":
+            self._start_delete(request, place_to_change(request.url))
+        else:
+            raise Refusal(400)
+
+    def _done(self, request: Request, reply: bytes) -> None:
+        """Send the reply that ends a request."""
+        self._transport.write(reply)
+        self._end(request)
+
+    def _end(self, request: Request) -> None:
+        self._queue.popleft()
+        self._since = self._loop.time()
+        if not request.keep_alive:
+            self._closing = True
+            self._transport.close()
+
+    def _page(self, request: Request, status: int, text: str = "") -> bytes:
+        return replies.page(
+            status, text, keep_alive=request.keep_alive, body=request.method != b"HEAD"
+        )
+
+    # Refusing
+
+    def _refuse(self, request: Request, refusal: Refusal) -> None:
+        """Answer with an error, after the body where it is short and not waited for with it."""
+        if request.upload:
+            request.upload.abandon()
+            request.upload = None
+        request.refusal = refusal
+        length = request.length
+        if not request.complete and (
+            request.expects_continue or (length or 0) > self._limits.discarded
+        ):
+            self._refuse_and_close(refusal)
+
+    def _step_refused(self, request: Request, refusal: Refusal) -> bool:
+        if not request.complete:
+            return self._discard(request)
+        self._done(request, self._page(request, refusal.status, refusal.text))
+        return True
+
+    def _discard(self, request: Request) -> bool:
+        request.discarded += len(request.take())
+        if request.discarded > self._limits.discarded:
+            self._refuse_and_close(request.refusal or Refusal(413))
+        return False
+
+    # GET, HEAD
+
+    def _start_download(self, request: Request, place: Place) -> None:
+        work = partial(fetch, self._door.devices, place, request)
+        self._ask_disk(request, place.devid, work, partial(self._fetched, request))
+
+    def _fetched(self, request: Request, found: bytes | Download) -> None:
+        if isinstance(found, bytes):
+            self._done(request, found)
+        elif self._lost:
+            found.close()
+        else:
+            self._busy = True
+            self._task = self._loop.create_task(self._send(request, found))
+
+    async def _send(self, request: Request, download: Download) -> None:
+        """Send a file that is large, or that the disk must be waited for."""
+        try:
+            self._transport.write(download.head)
+            while not download.done:
+                self._since = self._loop.time()
+                if not (download.cached and self._door.trusts(download.devid)):
+                    await self._door.devices.run(download.devid, download.warm)
+                await download.send_piece(self._transport)
+        except OSError as error:
+            log.info("%s: %s broke off: %s", self.peer, request.url.decode("latin-1"), error)
+            request.keep_alive = False
+            self._transport.abort()
+        except asyncio.CancelledError:
+            self._transport.abort()
+            raise
+        finally:
+            download.close()
+            self._busy = False
+            self._task = None
+        self._end(request)
+        self._advance()
+
+    # DELETE
+
+    def _start_delete(self, request: Request, place: Place) -> None:
+        def answer(was_there: bool) -> None:
+            self._done(request, self._page(request, 204 if was_there else 404))
+
+        work = partial(self._door.devices.remove, place.devid, place.path)
+        self._ask_from_thread(request, place.devid, work, answer)
+
+    # PUT
+
+    def _step_upload(self, request: Request) -> bool:
+        if request.upload is None:
+            self._start_upload(request)
+        elif request.chunks:
+            self._write(request, request.upload, request.take())
+        elif request.complete:
+            self._finish(request, request.upload)
+        else:
+            return False
+        return True
+
+    def _start_upload(self, request: Request) -> None:
+        place = place_to_change(request.url)
+        if (request.length or 0) > self._limits.body:
+            raise Refusal(413)
+        md5 = request.headers.get(b"content-md5")
+        upload = request.upload = Upload(self._door.devices, place, request.length, md5)
+        self._ask_disk(request, place.devid, upload.open, partial(self._upload_started, request))
+
+    def _upload_started(self, request: Request, _: None) -> None:
+        self._look_anew()
+        if request.expects_continue and not request.chunks and not request.complete:
+            self._transport.write(replies.CONTINUE)
+
+    def _write(self, request: Request, upload: Upload, data: bytes) -> None:
+        if upload.received + len(data) > self._limits.body:
+            raise Refusal(413)
+        self._ask_disk(request, upload.place.devid, partial(upload.write, data), _go_on)
+
+    def _finish(self, request: Request, upload: Upload) -> None:
+        def answer(status: int) -> None:
+            request.upload = None
+            self._done(request, self._page(request, status))
+
+        self._ask_disk(request, upload.place.devid, upload.finish, answer)
+
+    def _release(self) -> None:
+        """Give back what the requests that nobody waits for any more hold."""
+        for request in self._queue:
+            if request.upload:
+                request.upload.abandon()
+        self._queue.clear()
+
+    # The disk
+
+    def _ask_disk(
+        self, request: Request, devid: int, work: Callable[[], T], then: Callable[[T], None]
+    ) -> None:
+        """Do ``work`` at once where its disk has been quick, else in one of the disk's threads."""
+        if not self._door.trusts(devid):
+            self._ask_from_thread(request, devid, work, then)
+            return
+        started = self._loop.time()
+        try:
+            result = work()
+        except OSError as error:
+            raise self._refusal(request, error) from error
+        finally:
+            self._door.took(devid, started)
+        then(result)
+
+    def _ask_from_thread(
+        self, request: Request, devid: int, work: Callable[[], T], then: Callable[[T], None]
+    ) -> None:
+        self._busy = True
+        future = self._loop.run_in_executor(self._door.devices.threads(devid), work)
+        future.add_done_callback(partial(self._asked, request, then))
+
+    def _asked(
+        self, request: Request, then: Callable[[T], None], future: asyncio.Future[T]
+    ) -> None:
+        self._busy = False
+        self._look_anew()
+        try:
+            then(future.result())
+        except Refusal as refusal:
+            self._refuse(request, refusal)
+        except OSError as error:
+            self._refuse(request, self._refusal(request, error))
+        if self._lost:
+            self._release()
+        self._advance()
+
+    def _refusal(self, request: Request, error: OSError) -> Refusal:
+        refusal = refusal_of(error)
+        if refusal.status >= 500:
+            log.error("%s %s: %s", request.method.decode(), request.url.decode("latin-1"), error)
+        return refusal
+
+
+def _go_on(_: None) -> None:
+    """Nothing is to be done between two pieces of a body."""

@@ -1,0 +1,227 @@
+"""What comes in from one client of the storage door, and how long one waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING
+
+import httptools
+
+from mogilefs.node.storage import replies
+from mogilefs.node.storage.requests import WANTED, Refusal, Request
+
+if TYPE_CHECKING:
+    from mogilefs.node.storage.door import StorageDoor
+
+log = logging.getLogger(__name__)
+
+
+class Incoming(asyncio.BufferedProtocol):
+    """Parses what arrives into requests, and drops who is too slow, too long or no HTTP.
+
+    ``busy`` says that the first request waits for a disk or a reader; meanwhile nothing is read, so
+    that no more than one read's worth of bytes is ever kept in memory.
+    """
+
+    def __init__(self, door: StorageDoor) -> None:
+        self._door = door
+        self._limits = door.limits
+        self._loop = door.loop
+        self._parser = httptools.HttpRequestParser(self)
+        self._queue: deque[Request] = deque()
+        self._request = Request()
+        self._in_head = False
+        self._head_bytes = 0
+        self._busy = False
+        self._writable = True
+        self._reading = True
+        self._closing = False
+        self._lingering = False
+        self._lost = False
+        self._broken: Refusal | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._look_anew()
+        self.peer = "?"
+
+    # Called by the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.peer = str((transport.get_extra_info("peername") or "?")[0])
+        self._door.enter(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost = True
+        self._door.leave(self)
+        if not self._busy:
+            self._release()
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._door.buffer
+
+    def buffer_updated(self, size: int) -> None:
+        if self._closing:
+            return
+        self._received += size
+        try:
+            self._parser.feed_data(memoryview(self._door.buffer)[:size])
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._break(Refusal(400))
+        self._head_bytes = self._head_bytes + size if self._in_head else 0
+        if self._head_bytes > self._limits.head:
+            self._break(Refusal(431))
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """A client that says no more is still answered what it asked for."""
+        if self._closing or not self._queue or not self._queue[-1].complete:
+            return False
+        self._queue[-1].keep_alive = False
+        self._flow()
+        return True
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._since = self._loop.time()
+        self._advance()
+
+    # Called by the parser
+
+    def on_message_begin(self) -> None:
+        self._request = Request()
+        self._in_head = True
+        self._look_anew()
+
+    def on_url(self, url: bytes) -> None:
+        self._request.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        request = self._request
+        request.head_size += len(name) + len(value)
+        name = name.lower()
+        if name in WANTED:
+            request.headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        request, parser = self._request, self._parser
+        request.method = parser.get_method()
+        request.keep_alive = parser.should_keep_alive()
+        request.refusal = self._objection(request, parser.get_http_version())
+        self._in_head = False
+        self._look_anew()
+        self._queue.append(request)
+
+    def _objection(self, request: Request, version: str) -> Refusal | None:
+        if len(request.url) > self._limits.url:
+            return Refusal(414)
+        if request.head_size > self._limits.head:
+            return Refusal(431)
+        if request.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            return Refusal(400, "The only transfer coding understood is chunked")
+        if version == "1.0" or (version == "1.1" and b"host" in request.headers):
+            return None
+        return Refusal(400, "HTTP/1.0, or HTTP/1.1 with a Host header, is spoken here")
+
+    def on_body(self, data: bytes) -> None:
+        self._request.chunks.append(data)
+
+    def on_message_complete(self) -> None:
+        self._request.complete = True
+
+    # Called by the door
+
+    def finish(self) -> None:
+        """Take no further request; close when what is under way has been answered."""
+        for request in self._queue:
+            request.keep_alive = False
+        if not self._queue:
+            self._closing = True
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._closing = True
+        if self._task:  # it closes when it has taken its hands off the socket
+            self._task.cancel()
+        else:
+            self._transport.abort()
+
+    def turn_away(self) -> None:
+        """Close with the answer that there are too many connections."""
+        self._closing = True
+        self._transport.write(replies.page(503, "Too many connections", keep_alive=False))
+        self._transport.close()
+
+    def look(self, now: float) -> None:
+        """Drop the client where it has been too slow."""
+        limits, waited = self._limits, now - self._since
+        if self._closing:
+            patience = limits.linger_seconds if self._lingering else limits.write_seconds
+            self._drop_if(waited > patience, "did not read its last reply")
+        elif self._task or not self._writable:
+            self._drop_if(waited > limits.write_seconds, "does not read its reply")
+        elif self._busy:
+            self._look_anew()
+        elif self._queue:
+            self._look_at_body(waited)
+        elif self._in_head:
+            self._break_if(waited > limits.head_seconds)
+        elif waited > limits.idle_seconds:
+            self.finish()
+
+    def _look_at_body(self, waited: float) -> None:
+        if waited < self._limits.body_seconds:
+            return
+        self._break_if(self._received < waited * self._limits.body_rate)
+        self._look_anew()
+
+    def _look_anew(self) -> None:
+        self._since = self._loop.time()
+        self._received = 0
+
+    def _drop_if(self, slow: bool, why: str) -> None:
+        if slow:
+            log.info("%s dropped: it %s", self.peer, why)
+            self.abort()
+
+    def _break_if(self, slow: bool) -> None:
+        if slow:
+            log.info("%s dropped: it sends too slowly", self.peer)
+            self._break(Refusal(408))
+            self._advance()
+
+    # Ending
+
+    def _break(self, refusal: Refusal) -> None:
+        """Read no further: answer what was asked before, then this, and close."""
+        self._broken = self._broken or refusal
+
+    def _refuse_and_close(self, refusal: Refusal) -> None:
+        """Answer now and read on for a while, so that the answer is seen and no reset instead."""
+        self._closing = self._lingering = True
+        self._since = self._loop.time()
+        self._transport.write(replies.page(refusal.status, refusal.text, keep_alive=False))
+        self._transport.write_eof()
+
+    def _flow(self) -> None:
+        """Read from the client only while what it sends can be used."""
+        reading = not self._busy and self._writable
+        if reading != self._reading and not self._lost and not self._transport.is_closing():
+            self._reading = reading
+            (self._transport.resume_reading if reading else self._transport.pause_reading)()
+
+    @abstractmethod
+    def _advance(self) -> None:
+        """Do all that can be done without waiting."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Give back what the requests that nobody waits for any more hold."""

@@ -1,0 +1,90 @@
+"""The bytes of the storage door's replies, and the dates in them."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
+
+REASONS = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    206: "Partial Content",
+    304: "Not Modified",
+    400: "Bad request",
+    403: "Forbidden",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    507: "Insufficient Storage",
+}
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_CONNECTION = {True: "keep-alive", False: "close"}
+
+
+@lru_cache(4096)
+def http_date(seconds: int) -> str:
+    """A time in unix seconds as HTTP writes it."""
+    return formatdate(seconds, usegmt=True)
+
+
+@lru_cache(256)
+def parse_http_date(text: bytes) -> float | None:
+    """The unix seconds of a date in HTTP's form; None for anything else."""
+    try:
+        return parsedate_to_datetime(text.decode("latin-1")).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def head(status: int, fields: str, keep_alive: bool) -> bytes:
+    """A status line and headers; ``fields`` are whole lines, each with its line end."""
+    return (
+        f"HTTP/1.1 {status} {REASONS[status]}\r\nDate: {http_date(int(time.time()))}\r\n"
+        f"{fields}Connection: {_CONNECTION[keep_alive]}\r\n\r\n"
+    ).encode("latin-1")
+
+
+def page(status: int, text: str = "", *, keep_alive: bool, body: bool = True) -> bytes:
+    """A whole reply with a line or two for people; ``body=False`` answers HEAD."""
+    if status == 204:
+        return head(status, "", keep_alive)
+    content = f"<h1>{status} - {REASONS[status]}</h1>\n{text}".encode("latin-1")
+    fields = f"Content-Type: text/html\r\nContent-Length: {len(content)}\r\n"
+    return head(status, fields, keep_alive) + (content if body else b"")
+
+
+def file_head(
+    size: int, modified: int, window: tuple[int, int] | None, keep_alive: bool
+) -> tuple[bytes, int, int]:
+    """The head of a file's reply, and which bytes of it follow: the first, and how many."""
+    start, stop = window or (0, size)
+    fields = (
+        f"Last-Modified: {http_date(modified)}\r\nAccept-Ranges: bytes\r\n"
+        f"Content-Type: text/plain\r\nContent-Length: {stop - start}\r\n"
+    )
+    if window:
+        fields += f"Content-Range: bytes {start}-{stop - 1}/{size}\r\n"
+    return head(206 if window else 200, fields, keep_alive), start, stop - start
+
+
+def not_modified(modified: int, keep_alive: bool) -> bytes:
+    """The reply to a client whose copy is still good."""
+    return head(304, f"Last-Modified: {http_date(modified)}\r\n", keep_alive)
+
+
+def unsatisfiable(size: int, modified: int, keep_alive: bool) -> bytes:
+    """The reply to a range outside the file; it tells the file's size."""
+    fields = (
+        f"Last-Modified: {http_date(modified)}\r\nAccept-Ranges: bytes\r\n"
+        f"Content-Range: bytes */{size}\r\nContent-Length: 0\r\n"
+    )
+    return head(416, fields, keep_alive)
