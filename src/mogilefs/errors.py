@@ -9,7 +9,7 @@ MogileFSError
 ├── StorageUnavailable (ConnectionError)  no replica could be read, or no device took the file
 ├── ContentMismatch                       the bytes are not those that were counted or promised
 └── TrackerError                          a tracker answered ``ERR``
-    ├── KeyNotFound (FileNotFoundError)   unknown_key
+    ├── KeyNotFound (FileNotFoundError)   unknown_key (updateclass says invalid_key)
     ├── KeyExists (FileExistsError)       key_exists
     ├── DomainNotFound                    unreg_domain, domain_not_found, no_domain
     ├── ClassNotFound                     unreg_class, class_not_found, no_class
@@ -143,6 +143,7 @@ class UnknownCommand(TrackerError):
 
 BY_CODE: Mapping[str, type[TrackerError]] = {
     "unknown_key": KeyNotFound,
+    "invalid_key": KeyNotFound,
     "key_exists": KeyExists,
     "unreg_domain": DomainNotFound,
     "domain_not_found": DomainNotFound,

@@ -1,0 +1,82 @@
+"""A client's settings, checked once, when the client is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .errors import ConfigurationError
+
+DEFAULT_TRACKER_PORT = 7001
+
+CHECKSUMS = {"MD5": "md5", "SHA-1": "sha1"}
+"""MogileFS's names of the checksums it keeps, and hashlib's."""
+
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s\[\]:/]+)(?::(?P<port>\d{1,5}))?")
+
+
+class Address(NamedTuple):
+    """Where a server listens. ``str()`` writes it the way it is configured."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(text: str, default_port: int = DEFAULT_TRACKER_PORT) -> Address:
+    """An address from ``host``, ``host:port`` or ``[IPv6]:port``. Raises ConfigurationError."""
+    match = _ADDRESS.fullmatch(text.strip()) if isinstance(text, str) else None
+    port = int(match["port"] or default_port) if match else 0
+    if match is None or not 0 < port < 65536:
+        raise ConfigurationError(f"not a tracker's address: {text!r} (host:port or [IPv6]:port)")
+    return Address(match["host"].strip("[]"), port)
+
+
+def parse_trackers(trackers: str | Sequence[str]) -> tuple[Address, ...]:
+    """The trackers from a list, or from one text with commas between."""
+    texts = trackers.split(",") if isinstance(trackers, str) else list(trackers)
+    addresses = tuple(dict.fromkeys(parse_address(text) for text in texts))
+    if not addresses:
+        raise ConfigurationError("trackers: at least one host:port is needed")
+    return addresses
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a client was told. Times are in seconds, sizes in bytes."""
+
+    domain: str | None
+    trackers: tuple[Address, ...]
+    connect_timeout: float = 2.0
+    timeout: float = 10.0
+    readonly: bool = False
+    zone: str | None = None
+    checksum: str | None = None
+    max_spool: int = 8 * 2**20
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "timeout"):
+            check_positive(name, getattr(self, name))
+        check_checksum(self.checksum)
+        if not isinstance(self.max_spool, int) or self.max_spool < 0:
+            raise ConfigurationError(f"max_spool: bytes, 0 or more, not {self.max_spool!r}")
+        if self.domain is not None and (not isinstance(self.domain, str) or not self.domain):
+            raise ConfigurationError(f"domain: a name or None, not {self.domain!r}")
+        if self.zone is not None and not isinstance(self.zone, str):
+            raise ConfigurationError(f"zone: a name or None, not {self.zone!r}")
+
+
+def check_positive(name: str, value: object) -> None:
+    """Raise ConfigurationError unless ``value`` is a number of seconds above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ConfigurationError(f"{name}: seconds above 0, not {value!r}")
+
+
+def check_checksum(name: str | None) -> None:
+    """Raise ConfigurationError unless MogileFS keeps checksums of that kind."""
+    if name is not None and name not in CHECKSUMS:
+        raise ConfigurationError(f"checksum: {' or '.join(CHECKSUMS)} or None, not {name!r}")

@@ -1,0 +1,206 @@
+"""What a caller wants stored, in one shape: so many bytes, to be read again from the beginning."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import tempfile
+from collections.abc import AsyncIterable, Callable, Iterable
+from functools import partial
+from typing import IO, Any, Protocol, Union
+
+from .config import CHECKSUMS
+from .errors import ContentMismatch
+from .steps import CHUNK, Network, Op
+
+Storable = Union[
+    bytes,
+    bytearray,
+    memoryview,
+    "os.PathLike[str]",
+    IO[bytes],
+    Iterable[bytes],
+    AsyncIterable[bytes],
+]
+"""What ``store`` takes: bytes, a path, a binary file, or an iterable of bytes; an AsyncClient also
+takes files with an async ``read`` and async iterables."""
+
+
+class SourceFailed(Exception):
+    """The caller's file could not be read; ``__cause__`` says why. Never leaves this package."""
+
+
+class Source(Protocol):
+    """Bytes that can be read again from their beginning."""
+
+    def rewind(self) -> Op[None]: ...
+    def read(self, limit: int) -> Op[bytes]: ...
+    def close(self) -> None: ...
+
+
+class Content:
+    """``size`` bytes from a source, with the checksum of what was read since the last rewind."""
+
+    def __init__(self, source: Source, size: int, checksum: str | None) -> None:
+        self._source, self.size, self._algorithm = source, size, checksum
+        self._digest = hashlib.new(CHECKSUMS[checksum], usedforsecurity=False) if checksum else None
+
+    @property
+    def checksum(self) -> str | None:
+        """``MD5:…`` or ``SHA-1:…``, as MogileFS writes it, or None."""
+        return f"{self._algorithm}:{self._digest.hexdigest()}" if self._digest else None
+
+    def rewind(self) -> Op[None]:
+        """Begin again."""
+        if self._algorithm:
+            self._digest = hashlib.new(CHECKSUMS[self._algorithm], usedforsecurity=False)
+        yield from _translated(self._source.rewind())
+
+    def read(self, limit: int) -> Op[bytes]:
+        """At most ``limit`` bytes, ``b""`` at the end. Raises SourceFailed."""
+        data: bytes = yield from _translated(self._source.read(limit))
+        if self._digest is not None:
+            self._digest.update(data)
+        return data
+
+    def close(self) -> None:
+        """Let go of what this opened itself; a caller's file stays open."""
+        self._source.close()
+
+
+def _translated(op: Op[Any]) -> Op[Any]:
+    """A source's OSError must not look like one of the network's."""
+    try:
+        return (yield from op)
+    except OSError as error:
+        raise SourceFailed from error
+
+
+class Memory:
+    """Bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def rewind(self) -> Op[None]:
+        self._at = 0
+        yield from ()
+
+    def read(self, limit: int) -> Op[bytes]:
+        yield from ()
+        at, self._at = self._at, min(self._at + limit, len(self._data))
+        return self._data if self._at - at == len(self._data) else self._data[at : self._at]
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+class File:
+    """A seekable file, from where it stood to its end."""
+
+    def __init__(self, file: IO[bytes], network: Network, *, start: int, own: bool) -> None:
+        self._file, self._network, self._start, self._own = file, network, start, own
+        self._at_start = True
+
+    def rewind(self) -> Op[None]:
+        if not self._at_start:
+            yield partial(self._network.call, self._file.seek, self._start)
+        self._at_start = True
+
+    def read(self, limit: int) -> Op[bytes]:
+        self._at_start = False
+        return as_bytes((yield partial(self._network.call, self._file.read, limit)))
+
+    def close(self) -> None:
+        if self._own:
+            self._file.close()
+
+
+def as_bytes(chunk: object) -> bytes:
+    """``chunk`` as bytes. Raises TypeError for what is none, text above all."""
+    if isinstance(chunk, bytes):
+        return chunk
+    if isinstance(chunk, (bytearray, memoryview)):
+        return bytes(chunk)
+    raise TypeError(f"content must be bytes, not {type(chunk).__name__}")
+
+
+def prepare(
+    content: Storable, size: int | None, checksum: str | None, network: Network, max_spool: int
+) -> Op[Content]:
+    """The content in the shape that an upload needs; what cannot be rewound is read and spooled.
+
+    Raises ContentMismatch when it is not ``size`` bytes long, TypeError when it is no content.
+    """
+    source, counted = yield from _source(content, network, max_spool)
+    if size is not None and size != counted:
+        source.close()
+        raise ContentMismatch(f"the content is {counted} bytes long, not {size}")
+    return Content(source, counted, checksum)
+
+
+def _source(content: Any, network: Network, max_spool: int) -> Op[tuple[Source, int]]:
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        data = as_bytes(content)
+        return Memory(data), len(data)
+    if isinstance(content, os.PathLike):
+        file = yield partial(network.call, open, content, "rb")
+        if file.seekable():
+            return _file(file, network, own=True)
+        with file:
+            return (yield from _spooled(file, network, max_spool))
+    if hasattr(content, "read") and _seekable(content):
+        return _file(content, network, own=False)
+    return (yield from _spooled(content, network, max_spool))
+
+
+def _seekable(file: Any) -> bool:
+    if inspect.iscoroutinefunction(file.read):
+        return False
+    told = getattr(file, "seekable", None)
+    return bool(told()) if told else hasattr(file, "seek") and hasattr(file, "tell")
+
+
+def _file(file: IO[bytes], network: Network, *, own: bool) -> tuple[Source, int]:
+    start = file.tell()
+    file.seek(0, os.SEEK_END)
+    size = max(file.tell() - start, 0)
+    file.seek(start)
+    return File(file, network, start=start, own=own), size
+
+
+def _spooled(content: Any, network: Network, max_spool: int) -> Op[tuple[Source, int]]:
+    """Read what cannot be rewound into memory, or a temporary file beyond ``max_spool`` bytes."""
+    spool = tempfile.SpooledTemporaryFile(max_size=max_spool)  # noqa: SIM115 - Content closes it
+    try:
+        yield from _copy(content, network, lambda chunk: spool.write(as_bytes(chunk)))
+    except BaseException:
+        spool.close()
+        raise
+    size = spool.tell()
+    spool.seek(0)
+    return File(spool, network, start=0, own=True), size
+
+
+def _copy(content: Any, network: Network, write: Callable[[Any], object]) -> Op[None]:
+    awaits = inspect.iscoroutinefunction(getattr(content, "read", None))
+    if (awaits or isinstance(content, AsyncIterable)) and not network.awaits:
+        raise TypeError("content that has to be awaited needs an AsyncClient")
+    if awaits:
+        while chunk := (yield partial(content.read, CHUNK)):
+            write(chunk)
+    elif hasattr(content, "read"):
+        while chunk := (yield partial(network.call, content.read, CHUNK)):
+            write(chunk)
+    elif isinstance(content, AsyncIterable):
+        iterator = aiter(content)
+        while (chunk := (yield partial(anext, iterator, None))) is not None:
+            write(chunk)
+    elif isinstance(content, Iterable) and not isinstance(content, str):
+        for chunk in content:
+            write(chunk)
+    else:
+        kind = type(content).__name__
+        raise TypeError(f"content must be bytes, a path object or a binary file, not {kind}")

@@ -1,0 +1,232 @@
+"""Reading a file from its replicas, going on with the next one where one breaks off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from .errors import MogileFSError, ProtocolError, StorageUnavailable
+from .http1 import Http, Response, parse_url
+from .models import Located
+from .steps import CHUNK, Op, why
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_FID = re.compile(r"/0*(\d+)\.fid$")
+
+
+class BadReplica(Exception):
+    """A replica's answer is not the file. Never leaves this package."""
+
+
+class Download:
+    """The bytes of one file from ``start`` to before ``stop``, in order.
+
+    ``locate`` asks the tracker where the file is. ``paths`` and ``size`` (bytes), where the
+    caller knows them, spare that question; it is then only asked when all of these fail. Once
+    bytes were given, or where the caller named the paths, only the same fid's replicas are used:
+    two files are never mixed.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        http: Http,
+        locate: Callable[[], Op[Located]],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        paths: Sequence[str] | None = None,
+        size: int | None = None,
+    ) -> None:
+        if start < 0 or (stop is not None and stop < 0):
+            raise ValueError(f"start and stop count from 0, not {start} and {stop}")
+        self._key, self._http, self._locate = key, http, locate
+        self._paths = list(paths) if paths is not None else []
+        self.size = size
+        self.offset = start
+        self._stop = stop
+        self._given = bool(paths)
+        self._asked = False
+        self._response: Response | None = None
+        self._url = ""
+        self._skip = 0
+        self._reasons: dict[str, str] = {}
+        self._delivered = False
+        self._cause: Exception | None = None
+
+    @property
+    def end(self) -> int | None:
+        """Where the wanted bytes end; None while the size is not known."""
+        if self.size is None:
+            return None
+        return self.size if self._stop is None else min(self._stop, self.size)
+
+    def read(self, limit: int = CHUNK) -> Op[bytes]:
+        """The next bytes, at most ``limit``; ``b""`` at the end.
+
+        Raises StorageUnavailable when no replica has them, KeyNotFound when there is no such key.
+        """
+        while True:
+            if self.size is None and not self._paths:
+                yield from self._find()
+            if self._response is None and not self._done:
+                yield from self._next_replica()
+            if self._done:
+                return (yield from self._finish())
+            try:
+                data = yield from self._receive(limit)
+            except (OSError, ProtocolError, BadReplica) as error:
+                self._failed(error)
+            else:
+                self.offset += len(data)
+                self._delivered = True
+                if self._done:
+                    yield from self._finish()
+                return data
+
+    @property
+    def _done(self) -> bool:
+        return self.end is not None and self.offset >= self.end
+
+    def _receive(self, limit: int) -> Op[bytes]:
+        response = self._response
+        assert response is not None  # read() has just opened one
+        while self._skip:
+            self._skip -= len((yield from self._some(response, min(limit, self._skip))))
+        return (yield from self._some(response, min(limit, (self.end or 0) - self.offset)))
+
+    def _some(self, response: Response, limit: int) -> Op[bytes]:
+        data = yield from response.read(limit)
+        if not data:
+            raise BadReplica(f"ended after {self.offset} bytes")
+        return data
+
+    def _finish(self) -> Op[bytes]:
+        """Nothing more is wanted: a replica that has more is not the file."""
+        response, self._response = self._response, None
+        if response is not None:
+            whole = self.end == self.size and response.length is None
+            if whole and (yield from response.read(1)):
+                response.close()
+                self._cause = BadReplica(f"goes on after {self.size} bytes")
+                self._reasons[self._url] = str(self._cause)
+                raise self._unavailable()
+            yield from response.skip()
+        return b""
+
+    def _find(self) -> Op[None]:
+        """Ask the tracker where the file is and how long."""
+        self._asked = True
+        located = yield from self._locate()
+        if (self._delivered or self._given) and not self._same_fid(located):
+            raise self._unavailable()
+        if not self._paths or self._reasons:
+            self._paths = [path for path in located.paths if path not in self._reasons]
+        self.size = located.info.length
+
+    def _same_fid(self, located: Located) -> bool:
+        known = [_fid(path) for path in [*self._paths, *self._reasons]]
+        return not known or str(located.info.fid) in known
+
+    def _next_replica(self) -> Op[None]:
+        """Open the best replica that did not fail yet. Raises StorageUnavailable."""
+        while self._response is None:
+            if not self._paths and not self._asked:
+                yield from self._find()
+            if not self._paths:
+                raise self._unavailable()
+            self._url = self._paths[0]
+            try:
+                self._url = self._best()
+                yield from self._open(self._url)
+            except (OSError, ProtocolError, BadReplica) as error:
+                self._failed(error)
+
+    def _best(self) -> str:
+        """The first path, but those on hosts that could not be reached lately come last."""
+        if len(self._paths) > 1:
+            by_host = {path: parse_url(path).address for path in self._paths}
+            order = self._http.health.order(dict.fromkeys(by_host.values()))
+            self._paths.sort(key=lambda path: order.index(by_host[path]))
+        return self._paths[0]
+
+    def _open(self, url: str) -> Op[None]:
+        stop = None if self._stop is None or self.end == self.size else self._stop
+        response = yield from self._http.get(url, self.offset, stop)
+        try:
+            self._skip = self._check(response)
+        except (BadReplica, ProtocolError):
+            yield from response.skip()
+            raise
+        self._response = response
+
+    def _check(self, response: Response) -> int:
+        """How many bytes to skip before the wanted ones. Raises BadReplica for what is no reply."""
+        if response.status == 200:
+            self._check_length(response.length, self.size)
+            self.size = response.length if self.size is None else self.size
+            return self.offset
+        if response.status != 206:
+            raise BadReplica(f"answered {response.status}")
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        if match is None or int(match[1]) != self.offset:
+            raise BadReplica("sent another range than the one that was asked for")
+        total = None if match[3] == "*" else int(match[3])
+        self._check_length(total, self.size)
+        self.size = total if self.size is None else self.size
+        self._check_length(response.length, (self.end or 0) - self.offset)
+        return 0
+
+    def _check_length(self, told: int | None, expected: int | None) -> None:
+        if told is None and expected is None:
+            raise BadReplica("does not tell how long the file is")
+        if told is not None and expected is not None and told != expected:
+            raise BadReplica(f"has {told} bytes instead of {expected}")
+
+    def _failed(self, error: Exception) -> None:
+        self._reasons[self._url] = why(error)
+        self._cause = error
+        self._paths.remove(self._url)
+        self._drop()
+
+    def _unavailable(self) -> MogileFSError:
+        error = StorageUnavailable(f"no replica of {self._key!r} could be read", self._reasons)
+        error.__cause__ = self._cause
+        return error
+
+    def _drop(self) -> None:
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
+
+    def close(self) -> None:
+        """Stop reading. Bytes that are still to come cost the connection."""
+        self._drop()
+
+
+def _fid(path: str) -> str | None:
+    match = _FID.search(path)
+    return match[1] if match else None
+
+
+class Replicated:
+    """A file's replicas as the source of an upload."""
+
+    def __init__(self, begin: Callable[[], Download]) -> None:
+        self._begin = begin
+        self._download = begin()
+
+    def rewind(self) -> Op[None]:
+        """Begin again, unless nothing was read."""
+        yield from ()
+        if self._download.offset:
+            self._download.close()
+            self._download = self._begin()
+
+    def read(self, limit: int) -> Op[bytes]:
+        """The next bytes, at most ``limit``."""
+        return (yield from self._download.read(limit))
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._download.close()

@@ -1,0 +1,238 @@
+"""A file in MogileFS as a Python file: read where one seeks to, or written until it is closed."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .download import Download
+from .models import Located
+from .operations import Operations
+from .steps import CHUNK, Op
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+BUFFER = 64 * 1024
+"""Bytes that a file reads ahead, so that small reads do not become small steps."""
+
+FIRST_WINDOW = 256 * 1024
+LONGEST_WINDOW = 16 * 2**20
+"""Bytes asked for after a seek: doubling while reading goes straight on. Whoever jumps about gets
+little that is not wanted, and the connection is kept."""
+
+
+class Cursor:
+    """A place in a file, and the bytes from there. The first look pins the file."""
+
+    def __init__(self, operations: Operations, key: str) -> None:
+        self._operations, self.key = operations, key
+        self.position = 0
+        self._located: Located | None = None
+        self._download: Download | None = None
+        self._stop: int | None = None
+        self._window = FIRST_WINDOW
+
+    def located(self) -> Op[Located]:
+        """Where the file is; asked once."""
+        if self._located is None:
+            self._located = yield from self._operations.locate(self.key)
+        return self._located
+
+    def size(self) -> Op[int]:
+        """The file's length in bytes."""
+        return (yield from self.located()).info.length
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> Op[int]:
+        """Go to another place; the new position. Raises ValueError before the beginning."""
+        if whence == os.SEEK_END:
+            offset += yield from self.size()
+        elif whence == os.SEEK_CUR:
+            offset += self.position
+        elif whence != os.SEEK_SET:
+            raise ValueError(f"whence must be 0, 1 or 2, not {whence!r}")
+        if offset < 0:
+            raise ValueError(f"negative seek position {offset}")
+        self.position = offset
+        return offset
+
+    def read(self, limit: int = CHUNK) -> Op[bytes]:
+        """The bytes at the position, at most ``limit``; ``b""`` at the end of the file."""
+        located = yield from self.located()
+        if self.position >= located.info.length:
+            return b""
+        if self._download is None or self._download.offset != self.position:
+            self._open(located)
+        elif self.position == self._stop:
+            self._window = min(2 * self._window, LONGEST_WINDOW)
+            self._open(located)
+        assert self._download is not None  # _open has just made it
+        data = yield from self._download.read(limit)
+        self.position += len(data)
+        return data
+
+    def _open(self, located: Located) -> None:
+        """The whole file for whoever begins at the beginning, a window of it after a seek."""
+        size = located.info.length
+        straight = self._download is None and self.position == 0
+        if self._download is not None and self._download.offset != self.position:
+            self._window = FIRST_WINDOW
+        self.close()
+        self._stop = size if straight else min(self.position + self._window, size)
+        self._download = self._operations.reading(
+            self.key, start=self.position, stop=self._stop, paths=located.paths, size=size
+        )
+
+    def close(self) -> None:
+        """Stop reading."""
+        if self._download is not None:
+            self._download.close()
+
+
+class ReplicaFile(io.RawIOBase):
+    """The raw file under FileReader."""
+
+    def __init__(self, cursor: Cursor, run: Callable[[Op[Any]], Any]) -> None:
+        super().__init__()
+        self._cursor, self._run = cursor, run
+        self.name = cursor.key
+
+    @property
+    def size(self) -> int:
+        """The file's length in bytes."""
+        return int(self._run(self._cursor.size()))
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        self._check_open()
+        return self._cursor.position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._check_open()
+        return int(self._run(self._cursor.seek(offset, whence)))
+
+    def readinto(self, buffer: Buffer) -> int:
+        self._check_open()
+        view = memoryview(buffer).cast("B")
+        data = self._run(self._cursor.read(len(view)))
+        view[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        self._check_open()
+        return b"".join(iter(lambda: self._run(self._cursor.read()), b""))
+
+    def close(self) -> None:
+        if not self.closed:
+            self._cursor.close()
+        super().close()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")
+
+
+class FileReader(io.BufferedReader):
+    """A file being read: lazy, seekable, buffered.
+
+    Nothing is asked before the first read (or seek from the end, or ``size``). Raises KeyNotFound
+    and StorageUnavailable from there.
+    """
+
+    def __init__(self, raw: ReplicaFile) -> None:
+        super().__init__(raw, BUFFER)
+        self._replica = raw
+
+    @property
+    def size(self) -> int:
+        """The file's length in bytes."""
+        return self._replica.size
+
+
+class Draft:
+    """What is written until it is stored: in memory up to a bound, then in a temporary file."""
+
+    def __init__(self, operations: Operations, key: str, mogile_class: str | None, overwrite: bool):
+        self._operations, self.key = operations, key
+        self._mogile_class, self._overwrite = mogile_class, overwrite
+        self.file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by discard()
+            max_size=operations.config.max_spool
+        )
+
+    def store(self) -> Op[None]:
+        """Store what was written."""
+        try:
+            self.file.seek(0)
+            yield from self._operations.store(
+                self.key, self.file, mogile_class=self._mogile_class, overwrite=self._overwrite
+            )
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Forget what was written."""
+        self.file.close()
+
+
+class FileWriter(io.BufferedIOBase):
+    """A file being written: under its key when it is closed, and never if its ``with`` raised.
+
+    ``close`` raises what ``store`` raises. A writer that is dropped without ``close`` stores
+    nothing.
+    """
+
+    def __init__(self, draft: Draft, run: Callable[[Op[Any]], Any]) -> None:
+        super().__init__()
+        self._draft, self._run = draft, run
+        self.name = draft.key
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        self._check_open()
+        return self._draft.file.write(data)
+
+    def tell(self) -> int:
+        self._check_open()
+        return self._draft.file.tell()
+
+    def discard(self) -> None:
+        """Close without storing anything."""
+        if not self.closed:
+            self._draft.discard()
+            super().close()
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                self._run(self._draft.store())
+            finally:
+                super().close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def __del__(self) -> None:
+        self.discard()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("I/O operation on closed file")

@@ -1,0 +1,73 @@
+"""Listing keys page by page."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from . import wire
+from .models import integer
+from .steps import Op
+from .trackers import Command
+
+if TYPE_CHECKING:
+    from .operations import Operations
+
+PAGE = 1000
+"""Keys in one reply to ``list_keys``: the most that a tracker gives."""
+
+_PLAIN_PREFIX = re.compile(r"[\w/ :,=&@%~;<>!\"'#-]*")
+"""Prefixes that mean themselves where the tracker takes them for a pattern."""
+
+
+class KeyPages:
+    """The keys that begin with ``prefix``, page by page, in the tracker's order.
+
+    A tracker compares without case where its database does; only true matches come out. It
+    takes a prefix for a pattern once ``after`` is given too, so a prefix that is not plain is
+    only sent with the first page; later pages end where the prefix does.
+    """
+
+    def __init__(
+        self, client: Operations, prefix: str = "", after: str = "", limit: int | None = None
+    ) -> None:
+        if limit is not None and limit < 0:
+            raise ValueError(f"limit: 0 or more, not {limit!r}")
+        self._client, self._prefix, self._left = client, prefix, limit
+        self._plain = _PLAIN_PREFIX.fullmatch(prefix) is not None
+        self._after = after
+        self._first = not after.startswith(prefix) or not after
+        self.ended = limit == 0
+        if self._first and wire.to_bytes(after) > wire.to_bytes(prefix):
+            self.ended = True  # all that begins with the prefix lies before that place
+
+    def next(self) -> Op[list[str]]:
+        """The keys of the next page; ``ended`` says whether more may follow."""
+        client = self._client
+        prefix = self._prefix if self._first or self._plain else None
+        after = None if self._first else self._after
+        args = {"domain": client.domain, "prefix": prefix, "after": after, "limit": PAGE}
+        answers = yield from client.ask(Command("list_keys", args))
+        if answers[0].code == "none_match":
+            self.ended = True
+            return []
+        found = _listed(answers[0].values())
+        self.ended = len(found) < PAGE or (prefix is None and self._beyond(found[-1]))
+        self._first, self._after = False, found[-1] if found else ""
+        return self._wanted(found)
+
+    def _wanted(self, found: list[str]) -> list[str]:
+        keys = [key for key in found if key.startswith(self._prefix)]
+        if self._left is not None:
+            keys = keys[: self._left]
+            self._left -= len(keys)
+            self.ended = self.ended or not self._left
+        return keys
+
+    def _beyond(self, key: str) -> bool:
+        return not key.casefold().startswith(self._prefix.casefold())
+
+
+def _listed(values: dict[str, str]) -> list[str]:
+    count = integer(values, "key_count", 0)
+    return [values[f"key_{number}"] for number in range(1, count + 1)]

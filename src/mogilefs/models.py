@@ -1,0 +1,84 @@
+"""What a tracker tells about a file, typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from . import wire
+from .errors import InvalidKey, ProtocolError
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A file under its key.
+
+    ``length`` is in bytes. ``devcount`` counts the replicas that the tracker knows. ``checksum``
+    is ``MD5:…`` or ``SHA-1:…`` where the class keeps one and it is known, else None.
+    """
+
+    key: str
+    domain: str
+    fid: int
+    length: int
+    mogile_class: str
+    devcount: int
+    checksum: str | None = None
+
+    @classmethod
+    def from_values(cls, key: str, domain: str, values: Mapping[str, str]) -> FileInfo:
+        """From the values of ``file_info``."""
+        checksum = values.get("checksum")
+        return cls(
+            key=key,
+            domain=domain,
+            fid=integer(values, "fid"),
+            length=integer(values, "length"),
+            mogile_class=values.get("class", "default"),
+            devcount=integer(values, "devcount", 0),
+            checksum=checksum if checksum and ":" in checksum else None,
+        )
+
+
+@dataclass(frozen=True)
+class Located:
+    """A file and the URLs of its replicas, the best first."""
+
+    info: FileInfo
+    paths: list[str]
+
+
+def integer(values: Mapping[str, str], name: str, default: int | None = None) -> int:
+    """A number in a tracker's reply; ``default`` where it is missing or empty.
+
+    Raises ProtocolError when it is no number, or missing without a default.
+    """
+    text = values.get(name) or ""
+    if not text and default is not None:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise ProtocolError(f"not a number in a tracker's reply: {name}={text!r}") from None
+
+
+def paths_of(values: Mapping[str, str]) -> list[str]:
+    """The URLs in the reply to ``get_paths``."""
+    count = integer(values, "paths", 0)
+    names = (f"path{number}" for number in range(1, count + 1))
+    return [values[name] for name in names if values.get(name)]
+
+
+def checked_key(key: str) -> str:
+    """``key`` if MogileFS can keep it. Raises InvalidKey, TypeError."""
+    if not isinstance(key, str):
+        raise TypeError(f"a key must be str, not {type(key).__name__}")
+    if not key:
+        raise InvalidKey("a key must not be empty")
+    try:
+        size = len(wire.to_bytes(key))
+    except UnicodeEncodeError as error:
+        raise InvalidKey(f"a key that is no text: {key!r}") from error
+    if size > wire.MAX_KEY_BYTES:
+        raise InvalidKey(f"a key of more than {wire.MAX_KEY_BYTES} bytes of UTF-8: {key!r}")
+    return key

@@ -1,0 +1,281 @@
+"""What a client does, as generators of steps: every face runs these."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from functools import partial
+
+from .config import Config, check_checksum
+from .content import Content, Storable, prepare
+from .download import Download, Replicated
+from .errors import (
+    ConfigurationError,
+    KeyNotFound,
+    ProtocolError,
+    ReadOnlyError,
+    StorageUnavailable,
+)
+from .http1 import Http
+from .models import FileInfo, Located, checked_key, paths_of
+from .steps import Network, Op, why
+from .trackers import READING, Answer, Command, Trackers
+from .upload import Upload
+
+MAX_PATHS = 100
+"""Replicas asked for where the caller wants all of them."""
+
+
+class Operations:
+    """A client's state, and its operations on files."""
+
+    def __init__(self, config: Config, network: Network) -> None:
+        self.config = config
+        self.network = network
+        self.trackers = Trackers(config.trackers, network)
+        self.http = Http(network)
+
+    def close(self) -> None:
+        """Close the idle connections; the next operation opens new ones."""
+        self.trackers.pool.close()
+        self.http.pool.close()
+
+    # What operations are made of
+
+    def ask(self, *commands: Command) -> Op[list[Answer]]:
+        """Trackers.ask, unless this client only reads and the commands do not."""
+        if self.config.readonly:
+            for command in commands:
+                if command.name not in READING:
+                    raise ReadOnlyError(f"this client only reads: {command.name} was not sent")
+        return (yield from self.trackers.ask(*commands))
+
+    def command(self, name: str, **args: object) -> Op[dict[str, str]]:
+        """The values of one command's OK."""
+        answers = yield from self.ask(Command(name, args))
+        return answers[0].values()
+
+    def on_key(self, name: str, key: str, **args: object) -> Command:
+        """A command about one key of the client's domain."""
+        return Command(name, {"domain": self.domain, "key": checked_key(key), **args})
+
+    @property
+    def domain(self) -> str:
+        """The domain. Raises ConfigurationError on a client that has none."""
+        if self.config.domain is None:
+            raise ConfigurationError("domain: this client was made without one")
+        return self.config.domain
+
+    # Asking about a file
+
+    def paths(
+        self, key: str, *, count: int | None = None, verify: bool = False, zone: str | None = None
+    ) -> Op[list[str]]:
+        """The URLs of the file's replicas, the best first; one wait.
+
+        At most ``count`` of them. ``verify`` lets the tracker look whether each is really there,
+        which takes it a while. ``zone="alt"`` gives the hosts' alternate addresses. An empty list
+        means that no replica is left. Raises KeyNotFound.
+        """
+        answers = yield from self.ask(self._get_paths(key, count, verify, zone))
+        return paths_of(answers[0].values())[:count]
+
+    def _get_paths(
+        self, key: str, count: int | None = None, verify: bool = False, zone: str | None = None
+    ) -> Command:
+        if count is not None and count < 1:
+            raise ValueError(f"count: 1 or more, not {count!r}")
+        return self.on_key(
+            "get_paths",
+            key,
+            noverify=0 if verify else 1,
+            pathcount=count or MAX_PATHS,
+            zone=zone or self.config.zone,
+        )
+
+    def locate(self, key: str) -> Op[Located]:
+        """What ``info`` and ``paths`` tell, in one wait. Raises KeyNotFound."""
+        found, known = yield from self.ask(self._get_paths(key), self.on_key("file_info", key))
+        return Located(self._info(key, known), paths_of(found.values()))
+
+    def info(self, key: str) -> Op[FileInfo]:
+        """The file's fid, length, class and number of replicas; one wait. Raises KeyNotFound."""
+        answers = yield from self.ask(self.on_key("file_info", key))
+        return self._info(key, answers[0])
+
+    def _info(self, key: str, answer: Answer) -> FileInfo:
+        return FileInfo.from_values(key, self.domain, answer.values())
+
+    def exists(self, key: str) -> Op[bool]:
+        """Whether the key is there, with a replica left or not; one wait."""
+        try:
+            yield from self.info(key)
+        except KeyNotFound:
+            return False
+        return True
+
+    def size(self, key: str) -> Op[int]:
+        """The file's length in bytes; one wait. Raises KeyNotFound."""
+        return (yield from self.info(key)).length
+
+    def modified(self, key: str) -> Op[datetime]:
+        """When the file was written, in UTC: a replica's Last-Modified; two waits.
+
+        MogileFS itself keeps no times, so a new replica may be younger than the file. Raises
+        KeyNotFound, StorageUnavailable.
+        """
+        reasons = {}
+        for url in (yield from self.paths(key)):
+            try:
+                response = yield from self.http.head(url)
+                return _last_modified(response.status, response.headers)
+            except (OSError, ProtocolError) as error:
+                reasons[url] = why(error)
+        raise StorageUnavailable(f"no replica of {key!r} could be asked", reasons)
+
+    def debug(self, key: str) -> Op[dict[str, str]]:
+        """All that the tracker knows about the file, as it says it (``file_debug``)."""
+        answers = yield from self.ask(self.on_key("file_debug", key))
+        return answers[0].values()
+
+    # Changing what is there
+
+    def delete(self, key: str) -> Op[None]:
+        """Delete the file; one wait. Raises KeyNotFound."""
+        answers = yield from self.ask(self.on_key("delete", key))
+        answers[0].values()
+
+    def rename(self, key: str, new_key: str) -> Op[None]:
+        """Give the file another key; one wait. Raises KeyNotFound, KeyExists."""
+        yield from self.command(
+            "rename", domain=self.domain, from_key=checked_key(key), to_key=checked_key(new_key)
+        )
+
+    def set_class(self, key: str, mogile_class: str) -> Op[None]:
+        """Move the file to another class; its replicas follow.
+
+        Raises KeyNotFound, ClassNotFound.
+        """
+        answers = yield from self.ask(self.on_key("updateclass", key, **{"class": mogile_class}))
+        answers[0].values()
+
+    # Reading
+
+    def reading(
+        self,
+        key: str,
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        paths: Sequence[str] | None = None,
+        size: int | None = None,
+    ) -> Download:
+        """The file's bytes, to be read step by step; nothing is asked before the first read."""
+        checked_key(key)
+        find = partial(self.locate, key)
+        return Download(key, self.http, find, start=start, stop=stop, paths=paths, size=size)
+
+    def read(self, key: str) -> Op[bytes]:
+        """The whole file; two waits. Raises KeyNotFound, StorageUnavailable."""
+        download = self.reading(key)
+        try:
+            first = yield from download.read()
+            if download.offset == download.size:
+                return first
+            chunks = [first]
+            while chunk := (yield from download.read()):
+                chunks.append(chunk)
+            return b"".join(chunks)
+        finally:
+            download.close()
+
+    def download(self, key: str, path: str | os.PathLike[str]) -> Op[None]:
+        """The file as a file on disk, which appears under its name only when it is whole.
+
+        A file that was there is replaced. Raises KeyNotFound, StorageUnavailable, OSError.
+        """
+        call = self.network.call
+        part = os.path.join(os.path.dirname(os.fspath(path)), f".{secrets.token_hex(8)}.part")
+        download = self.reading(key)
+        chunk = yield from download.read()
+        file = yield partial(call, open, part, "xb")
+        try:
+            with file:
+                while chunk:
+                    yield partial(call, file.write, chunk)
+                    chunk = yield from download.read()
+            yield partial(call, os.replace, part, path)
+        except BaseException:
+            os.unlink(part)
+            raise
+        finally:
+            download.close()
+
+    # Storing
+
+    def store(
+        self,
+        key: str,
+        content: Storable,
+        *,
+        mogile_class: str | None = None,
+        size: int | None = None,
+        overwrite: bool = True,
+        checksum: str | None = None,
+        verify: bool = False,
+    ) -> Op[FileInfo]:
+        """Store ``content`` under ``key``; three waits. The caller's file stays open.
+
+        ``content`` is bytes, a path object, a binary file (from where it stands to its end), or
+        an iterable of bytes. What cannot be rewound is spooled: in memory up to ``max_spool``,
+        beyond that in a temporary file. ``size`` is what the content must turn out to be, in
+        bytes. ``checksum`` (``"MD5"``, ``"SHA-1"``) is computed on the way and told to the
+        tracker, which keeps it if the class does; ``verify`` lets the tracker compare the stored
+        bytes with it (MD5 where no kind was named).
+
+        With ``overwrite=False`` the key must be free: of two who store one key at the same time
+        exactly one gets it, the other KeyExists. Nothing is under the key until all of it is.
+
+        Raises KeyExists, ClassNotFound, DomainNotFound, ContentMismatch, NoDevice,
+        StorageUnavailable (with a cause for each device), UploadRejected.
+        """
+        checked_key(key)
+        algorithm = self._algorithm(checksum, verify)
+        prepared = yield from prepare(content, size, algorithm, self.network, self.config.max_spool)
+        upload = Upload(self, key, prepared, mogile_class, overwrite, verify)
+        return (yield from upload.run())
+
+    def copy(
+        self, key: str, new_key: str, *, mogile_class: str | None = None, overwrite: bool = True
+    ) -> Op[FileInfo]:
+        """Store the file under a second key as well; its bytes pass through here, not its memory.
+
+        The copy gets the original's class unless ``mogile_class`` names another. Raises
+        KeyNotFound for ``key``, and what ``store`` raises.
+        """
+        checked_key(new_key)
+        located = yield from self.locate(key)
+        size = located.info.length
+        read = partial(self.reading, key, paths=located.paths, size=size)
+        content = Content(Replicated(read), size, self._algorithm(None, verify=False))
+        mogile_class = mogile_class or located.info.mogile_class
+        upload = Upload(self, new_key, content, mogile_class, overwrite, verify=False)
+        return (yield from upload.run())
+
+    def _algorithm(self, checksum: str | None, verify: bool) -> str | None:
+        algorithm = checksum or self.config.checksum or ("MD5" if verify else None)
+        check_checksum(algorithm)
+        return algorithm
+
+
+def _last_modified(status: int, headers: dict[str, str]) -> datetime:
+    if status != 200:
+        raise ProtocolError(f"answered {status}")
+    try:
+        moment = parsedate_to_datetime(headers.get("last-modified", ""))
+    except ValueError as error:
+        raise ProtocolError("sent no Last-Modified") from error
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)

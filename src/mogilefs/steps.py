@@ -1,0 +1,58 @@
+"""How operations talk to the network without knowing whether anybody waits or blocks.
+
+An operation is a generator. It yields *steps*: calls that have to wait for something outside the
+program (a connection, bytes, a file on disk). A driver makes the call and sends the result back,
+or throws the error in. The blocking driver calls a step; the asyncio driver calls it and awaits
+what it gives. Everything else, pools and failover included, is written once, in generators.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+Step = Callable[[], Any]
+Op = Generator[Step, Any, T]
+
+CHUNK = 256 * 1024
+"""Bytes moved at a time: large enough that the system calls do not show, small enough that a
+hundred transfers at a time fit into memory."""
+
+
+class Link(Protocol):
+    """One connection of a driver. What returns ``Any`` is to be called in a step."""
+
+    def send(self, data: bytes) -> Any:
+        """Send all of ``data``."""
+
+    def receive(self, limit: int = CHUNK) -> Any:
+        """Between 1 and ``limit`` bytes, or ``b""`` at the end of the stream."""
+
+    def exchange(self, data: bytes) -> Any:
+        """``send`` and ``receive`` in one step."""
+
+    def stale(self) -> bool:
+        """Whether anything came in while nobody asked: bytes nobody waits for, or the end."""
+
+    def close(self) -> None:
+        """Throw the connection away; never fails."""
+
+
+class Network(Protocol):
+    """What a driver offers. Both methods are to be called in a step."""
+
+    awaits: bool
+    """Whether the driver awaits what a step gives."""
+
+    def connect(self, host: str, port: int) -> Any:
+        """A new Link. Raises OSError."""
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """The result of ``function``, which may block for a while (a file on disk)."""
+
+
+def why(error: BaseException) -> str:
+    """What went wrong, in a few words, for the list of causes in an error's text."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,157 @@
+"""A file on its way in: opened, put on a device, closed, and the other ways out."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from .content import Content, SourceFailed
+from .errors import KeyExists, MogileFSError, ProtocolError, StorageUnavailable
+from .models import FileInfo, integer
+from .steps import Op, why
+from .trackers import Command
+
+if TYPE_CHECKING:
+    from .operations import Operations
+
+OPENS = 3
+"""How often an upload asks for devices, each time after all that were offered failed."""
+
+PRIVATE = ".incomplete/"
+"""Where a file waits between its upload and the rename to its key."""
+
+
+class Upload:
+    """One file on its way in."""
+
+    def __init__(
+        self,
+        client: Operations,
+        key: str,
+        content: Content,
+        mogile_class: str | None,
+        overwrite: bool,
+        verify: bool,
+    ) -> None:
+        self._client, self._key, self._content = client, key, content
+        # MogileFS refuses its own class "default" here by name; leaving it out means the same.
+        self._class = None if mogile_class == "default" else mogile_class
+        self._overwrite, self._verify = overwrite, verify
+        self._reasons: dict[str, str] = {}
+
+    def run(self) -> Op[FileInfo]:
+        """Open, PUT, close; other devices where one fails. The content is closed in any case."""
+        try:
+            return (yield from self._run())
+        except SourceFailed as failed:
+            raise failed.__cause__ or failed from None
+        finally:
+            self._content.close()
+
+    def _run(self) -> Op[FileInfo]:
+        for attempt in range(OPENS):
+            opened = yield from self._open(look=not self._overwrite and not attempt)
+            fid = integer(opened, "fid")
+            for devid, url in destinations(opened):
+                if (yield from self._put(url)):
+                    yield from self._close(fid, devid, url)
+                    return self._stored(fid)
+        message = f"no device took {self._key!r}"
+        raise StorageUnavailable(message, self._reasons)
+
+    def _open(self, look: bool) -> Op[dict[str, str]]:
+        """Ask where the file may go; in the same packet, whether the key is free."""
+        client = self._client
+        args = {"class": self._class, "multi_dest": 1, "size": self._content.size}
+        commands = [client.on_key("create_open", self._key, **args)]
+        if look:
+            commands.insert(0, client.on_key("file_info", self._key))
+        *looked, opened = yield from client.ask(*commands)
+        for answer in looked:
+            if answer.code is None:
+                text = "the key is taken"
+                tracker = str(answer.tracker)
+                raise KeyExists("key_exists", text, answer.command.name, self._key, tracker)
+            if answer.code != "unknown_key":
+                answer.values()
+        return opened.values()
+
+    def _put(self, url: str) -> Op[bool]:
+        try:
+            response = yield from self._client.http.put(url, self._content, self._content.size)
+            yield from response.skip()
+        except (OSError, ProtocolError) as error:
+            self._reasons[url] = why(error)
+            return False
+        if not 200 <= response.status < 300:
+            self._reasons[url] = f"answered {response.status}"
+            return False
+        return True
+
+    def _close(self, fid: int, devid: str, url: str) -> Op[None]:
+        if self._overwrite:
+            answers = yield from self._client.ask(self._create_close(self._key, fid, devid, url))
+            answers[0].values()
+        else:
+            private = PRIVATE + secrets.token_hex(16)
+            try:
+                yield from self._close_and_rename(private, fid, devid, url)
+            except GeneratorExit:
+                raise
+            except BaseException:
+                yield from self._delete(private)
+                raise
+
+    def _close_and_rename(self, private: str, fid: int, devid: str, url: str) -> Op[None]:
+        args = {"domain": self._client.domain, "from_key": private, "to_key": self._key}
+        closed, renamed = yield from self._client.ask(
+            self._create_close(private, fid, devid, url), Command("rename", args)
+        )
+        closed.values()
+        if renamed.code == "key_exists":
+            text = "somebody else was first"
+            raise KeyExists("key_exists", text, "rename", self._key, str(renamed.tracker))
+        renamed.values()
+
+    def _create_close(self, key: str, fid: int, devid: str, url: str) -> Command:
+        content = self._content
+        return self._client.on_key(
+            "create_close",
+            key,
+            fid=fid,
+            devid=devid,
+            path=url,
+            size=content.size,
+            checksum=content.checksum,
+            checksumverify=1 if self._verify else None,
+        )
+
+    def _delete(self, private: str) -> Op[None]:
+        """Remove what may wait under the private key; the error that led here is the one told."""
+        try:
+            yield from self._client.delete(private)
+        except MogileFSError:
+            return
+
+    def _stored(self, fid: int) -> FileInfo:
+        content, mogile_class = self._content, self._class or "default"
+        domain = self._client.domain
+        return FileInfo(
+            self._key,
+            domain,
+            fid,
+            content.size,
+            mogile_class,
+            devcount=1,
+            checksum=content.checksum,
+        )
+
+
+def destinations(opened: dict[str, str]) -> list[tuple[str, str]]:
+    """Device number and URL of each place that ``create_open`` offered."""
+    if "dev_count" not in opened:
+        return [(opened.get("devid", ""), opened.get("path", ""))]
+    count = integer(opened, "dev_count")
+    return [
+        (opened.get(f"devid_{n}", ""), opened.get(f"path_{n}", "")) for n in range(1, count + 1)
+    ]
