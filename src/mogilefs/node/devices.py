@@ -22,6 +22,7 @@ from typing import NamedTuple, TypeVar
 
 from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
+from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, sweep
 from mogilefs.node.space import Room, Space
 
@@ -148,11 +149,15 @@ class Devices:
 
     async def checksum(self, devid: int, fid: int, algorithm: str) -> str:
         """The digest of a file in lower-case hex; ``algorithm`` is one of ``ALGORITHMS``."""
-        return await self.run(devid, self._checksum, devid, layout.file_path(fid), algorithm)
+        return await self.digest(Place(devid, layout.file_path(fid)), algorithm)
 
-    def _checksum(self, devid: int, path: str, algorithm: str) -> str:
+    async def digest(self, place: Place, algorithm: str) -> str:
+        """The same for any place of a device."""
+        return await self.run(place.devid, self._digest, place, algorithm)
+
+    def _digest(self, place: Place, algorithm: str) -> str:
         digest = hashlib.new(ALGORITHMS[algorithm], usedforsecurity=False)
-        with open(open_file(self.base(devid), path), "rb", buffering=0) as file:
+        with open(open_file(self.base(place.devid), place.path), "rb", buffering=0) as file:
             while block := file.read(BLOCK):
                 digest.update(block)
         return digest.hexdigest()
@@ -300,8 +305,9 @@ class Devices:
         )
 
     def threads(self, devid: int) -> ThreadPoolExecutor:
-        """The threads of one device."""
+        """The threads of one device; ``FileNotFoundError`` for a device that never was there."""
         if devid not in self._threads:
+            self.base(devid)
             self._threads[devid] = ThreadPoolExecutor(THREADS, f"dev{devid}")
         return self._threads[devid]
 

@@ -44,13 +44,15 @@ def open_within(device: str, path: str, flags: int) -> int:
 
 
 def open_regular(device: str, path: str) -> tuple[int, os.stat_result]:
-    """Open a file for reading, and what is known of it; ``FileNotFoundError`` if it is no file."""
+    """Open a file for reading, and what is known of it; what is no file is an ``OSError``."""
     fd = open_within(device, path, os.O_RDONLY)
     found = os.fstat(fd)
-    if not stat.S_ISREG(found.st_mode):
-        os.close(fd)
-        raise FileNotFoundError(f"{device}/{path} is no file")
-    return fd, found
+    if stat.S_ISREG(found.st_mode):
+        return fd, found
+    os.close(fd)
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(f"{device}/{path} is a directory")
+    raise FileNotFoundError(f"{device}/{path} is no file")
 
 
 def open_file(device: str, path: str) -> int:

@@ -223,8 +223,12 @@ class Connection(Incoming):
     def _ask_from_thread(
         self, request: Request, devid: int, work: Callable[[], T], then: Callable[[T], None]
     ) -> None:
+        try:
+            threads = self._door.devices.threads(devid)
+        except FileNotFoundError as error:
+            raise Refusal(404) from error
         self._busy = True
-        future = self._loop.run_in_executor(self._door.devices.threads(devid), work)
+        future = self._loop.run_in_executor(threads, work)
         future.add_done_callback(partial(self._asked, request, then))
 
     def _asked(

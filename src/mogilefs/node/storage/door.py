@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import logging
 import resource
-from collections import defaultdict
 
 from mogilefs.node.devices import Devices
 from mogilefs.node.networks import Networks
 from mogilefs.node.storage.connection import Connection
 from mogilefs.node.storage.incoming import Incoming
 from mogilefs.node.storage.limits import Limits
-from mogilefs.node.storage.trust import Trust
+from mogilefs.node.storage.trust import SLOW_SECONDS, Trust
 
 BUFFER = 256 * 1024
 """Bytes read from a connection at once. All share one buffer, for each read is used up at once."""
@@ -41,7 +40,7 @@ class StorageDoor:
         self.loop: asyncio.AbstractEventLoop
         self._networks = networks or Networks()
         self._connections: set[Incoming] = set()
-        self._trust: defaultdict[int, Trust] = defaultdict(Trust)
+        self._trust: dict[int, Trust] = {}
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -109,12 +108,14 @@ class StorageDoor:
 
     def trusts(self, devid: int) -> bool:
         """Whether a device's disk may be asked on the event loop itself."""
-        return self._trust[devid].given(self.loop.time())
+        trust = self._trust.get(devid)
+        return trust is None or trust.given(self.loop.time())
 
     def took(self, devid: int, started: float) -> None:
         """Note that a device kept the loop waiting since ``started``."""
         now = self.loop.time()
-        self._trust[devid].took(now - started, now)
+        if now - started > SLOW_SECONDS:
+            self._trust.setdefault(devid, Trust()).took(now - started, now)
 
 
 def _files_allowed() -> int:
