@@ -128,7 +128,10 @@ class Devices:
 
     async def delete(self, devid: int, fid: int) -> bool:
         """Delete a file; False where it was not there. ``OSError`` where the disk refuses."""
-        return await self.run(devid, self.remove, devid, layout.file_path(fid))
+        try:
+            return await self.run(devid, self.remove, devid, layout.file_path(fid))
+        except FileNotFoundError:  # the device itself is missing
+            return False
 
     def remove(self, devid: int, path: str) -> bool:
         """The same for any path below a device, in the caller's own thread."""
