@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from ..errors import ConfigurationError
 
 
@@ -17,3 +19,11 @@ def parse_address(text: str, setting: str) -> tuple[str, int]:
 def format_address(host: str, port: int) -> str:
     """The text of an address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Is it an address that only this machine can reach?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

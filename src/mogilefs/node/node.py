@@ -14,22 +14,31 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import ConfigurationError
-from .addresses import format_address, parse_address
+from .addresses import format_address, is_loopback, parse_address
 from .catalog import Catalog
 from .devices import Devices
 from .directory_lock import DirectoryLock
 from .fids import Fids
+from .networks import Networks
 from .ownhost import OwnHost
 from .registry import Registry
 from .replicas import Replicas
+from .storage import StorageDoor
 from .tracker import TrackerDoor
 
 log = logging.getLogger(__name__)
 
 DATABASE_NAME = "mogilefs.sqlite"
+
+
+class Door(Protocol):
+    """Something that listens."""
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; returns the address as bound. OSError where that cannot be had."""
 
 
 class Node:
@@ -67,7 +76,7 @@ class Node:
         self.device_numbers = _device_numbers(devices)
         self.domains = {name: dict(classes) for name, classes in (domains or {}).items()}
         self.durable = durability == "full"
-        self.allow = tuple(allow)
+        self.networks = Networks(allow)
         self.hostname = hostname
         self.host_ip = host_ip
         self._wanted = {
@@ -75,6 +84,8 @@ class Node:
             "storage": parse_address(storage, "storage"),
             "sidechannel": parse_address(sidechannel, "sidechannel"),
         }
+        if not allow:
+            _refuse_strangers(self._wanted)
         self.tracker, self.storage, self.sidechannel = tracker, storage, sidechannel
         self.wakeups: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._closing: AsyncExitStack | None = None
@@ -156,6 +167,9 @@ class Node:
         self.devices = Devices(self.directory, durable=self.durable)
         self._at_stop(self.devices.close)
         self.replicas = Replicas(self)
+        self.storage_door = StorageDoor(self.devices, networks=self.networks)
+        self._at_stop(self.storage_door.stop)
+        self.storage = await self._listen("storage", self.storage_door)
 
     async def _register(self) -> None:
         """The own host, its devices, and the domains and classes asked for."""
@@ -170,8 +184,26 @@ class Node:
     async def _open_tracker(self) -> None:
         self.tracker_door = TrackerDoor(self)
         self._at_stop(self.tracker_door.stop)
-        host, port = self._wanted["tracker"]
-        self.tracker = format_address(*await self.tracker_door.start(host, port))
+        self.tracker = await self._listen("tracker", self.tracker_door)
+
+    async def _listen(self, name: str, door: Door) -> str:
+        host, port = self._wanted[name]
+        try:
+            return format_address(*await door.start(host, port))
+        except OSError as error:
+            address = format_address(host, port)
+            raise ConfigurationError(f"{name} cannot listen on {address}: {error}") from error
+
+
+def _refuse_strangers(addresses: Mapping[str, tuple[str, int]]) -> None:
+    """Nobody listens beyond this machine without having said who may talk."""
+    for name, (host, port) in addresses.items():
+        if host != "localhost" and not is_loopback(host):
+            address = format_address(host, port)
+            raise ConfigurationError(
+                f"{name} listens on {address}, beyond this machine: say which networks may talk"
+                " with allow (--allow 10.0.0.0/8)"
+            )
 
 
 def _device_numbers(devices: int | Sequence[int]) -> tuple[int, ...]:

@@ -130,9 +130,13 @@ class TrackerConnection(asyncio.Protocol):
         self.transport = transport
         peer = transport.get_extra_info("peername")
         self.context.peer = peer[0] if isinstance(peer, tuple) else None
+        if not self._door.node.networks.allows(self.context.peer or ""):
+            log.warning("%s may not talk to the tracker: closed", self.context.peer)
+            transport.abort()
+            return
         if len(self._door.connections) >= MAX_CONNECTIONS:
-            log.warning("refused %s: %d connections already", self.context.peer, MAX_CONNECTIONS)
-            transport.close()
+            log.warning("%s turned away: %d connections", self.context.peer, MAX_CONNECTIONS)
+            transport.abort()
             return
         self._door.connections.add(self)
 
