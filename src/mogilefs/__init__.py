@@ -1,5 +1,9 @@
 """MogileFS for Python: a client, and a MogileFS for one machine."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .client import Client
 from .errors import (
     AlreadyExists,
@@ -23,8 +27,12 @@ from .errors import (
 )
 from .models import FileInfo, Located
 
+if TYPE_CHECKING:
+    from .aio import AsyncClient
+
 __all__ = [
     "AlreadyExists",
+    "AsyncClient",
     "ClassNotFound",
     "Client",
     "ConfigurationError",
@@ -46,3 +54,12 @@ __all__ = [
     "UnknownCommand",
     "UploadRejected",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """AsyncClient on first use: who does without it need not import asyncio."""
+    if name == "AsyncClient":
+        from .aio import AsyncClient
+
+        return AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import select
 import socket
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from .admin import AdminOperations
-from .config import Config, parse_trackers
+from .config import Config
 from .download import Download
+from .face import Face
 from .files import Cursor, Draft, FileReader, FileWriter, ReplicaFile
 from .listing import KeyPages
+from .models import checked_key
 from .operations import Operations
 from .steps import CHUNK, Op, T
 
@@ -97,7 +98,7 @@ def blocking(
     return functools.update_wrapper(method, operation)
 
 
-class Client:
+class Client(Face):
     """A MogileFS client for one domain (None: for administration only).
 
     ``trackers`` is ``"host:port"`` (default port 7001), several of these with commas between, or
@@ -111,35 +112,8 @@ class Client:
     gets its own connections. Raises ConfigurationError for what can never work.
     """
 
-    def __init__(
-        self,
-        domain: str | None,
-        trackers: str | Sequence[str],
-        *,
-        connect_timeout: float = 2.0,
-        timeout: float = 10.0,
-        readonly: bool = False,
-        zone: str | None = None,
-        checksum: str | None = None,
-        max_spool: int = 8 * 2**20,
-    ) -> None:
-        self._set_up(
-            Config(
-                domain,
-                parse_trackers(trackers),
-                connect_timeout=connect_timeout,
-                timeout=timeout,
-                readonly=readonly,
-                zone=zone,
-                checksum=checksum,
-                max_spool=max_spool,
-            )
-        )
-
-    def _set_up(self, config: Config) -> None:
-        network = BlockingNetwork(config.connect_timeout, config.timeout)
-        self._operations = Operations(config, network)
-        self._finalizer = weakref.finalize(self, self._operations.close)
+    def _network(self, config: Config) -> BlockingNetwork:
+        return BlockingNetwork(config.connect_timeout, config.timeout)
 
     paths = blocking(Operations.paths)
     locate = blocking(Operations.locate)
@@ -208,6 +182,7 @@ class Client:
 
         Opening asks nothing; reading or closing raises what ``read`` and ``store`` raise.
         """
+        checked_key(key)
         if mode == "rb":
             return FileReader(ReplicaFile(Cursor(self._operations, key), run))
         if mode == "wb":
@@ -233,17 +208,6 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def __getstate__(self) -> Config:
-        return self._operations.config
-
-    def __setstate__(self, config: Config) -> None:
-        self._set_up(config)
-
-    def __repr__(self) -> str:
-        config = self._operations.config
-        trackers = ",".join(map(str, config.trackers))
-        return f"{type(self).__name__}({config.domain!r}, {trackers!r})"
 
 
 class Admin:
