@@ -26,6 +26,7 @@ from .networks import Networks
 from .ownhost import OwnHost
 from .registry import Registry
 from .replicas import Replicas
+from .sidechannel import Sidechannel
 from .storage import StorageDoor
 from .tracker import TrackerDoor
 
@@ -170,6 +171,9 @@ class Node:
         self.storage_door = StorageDoor(self.devices, networks=self.networks)
         self._at_stop(self.storage_door.stop)
         self.storage = await self._listen("storage", self.storage_door)
+        sidechannel = Sidechannel(self.devices, networks=self.networks)
+        self._at_stop(sidechannel.stop)
+        self.sidechannel = await self._listen("sidechannel", sidechannel)
 
     async def _register(self) -> None:
         """The own host, its devices, and the domains and classes asked for."""
