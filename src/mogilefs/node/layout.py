@@ -16,7 +16,12 @@ USAGE = "usage"
 TEST_WRITE = "test-write"
 """The directory into which a monitor writes to see whether a device takes files."""
 
-_FID_PATH = re.compile(r"/dev([1-9][0-9]{0,9})/[0-9]/[0-9]{3}/[0-9]{3}/([0-9]{10,20})\.fid")
+_FID_PATH = re.compile(
+    r"""/dev([1-9][0-9]{0,9})
+        /(([0-9])/([0-9]{3})/([0-9]{3})
+        /(\3\4\5[0-9]{3} | (?!0)\3\4\5[0-9]{4,13})\.fid)""",
+    re.VERBOSE,
+)
 _DEVICE_PATH = re.compile(r"/dev([1-9][0-9]{0,9})/(.+)")
 _OTHER_NAME = re.compile(rf"{USAGE}|{TEST_WRITE}/[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,99}}")
 _DIRECTORY = re.compile(rf"(?:(?:[0-9](?:/[0-9]{{3}}){{0,2}}|{TEST_WRITE})/?)?")
@@ -52,9 +57,9 @@ def parse(url: str) -> Place | None:
     found = _FID_PATH.fullmatch(url)
     if found is None:
         return _parse_other(url)
-    devid, fid = found[1], int(found[2])
-    path = url[len(devid) + 5 :]
-    return Place(int(devid), path, fid) if fid and file_path(fid) == path else None
+    devid, path, _, _, _, digits = found.groups()
+    fid = int(digits)
+    return Place(int(devid), path, fid) if fid else None
 
 
 def _parse_other(url: str) -> Place | None:

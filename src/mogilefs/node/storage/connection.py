@@ -113,8 +113,7 @@ class Connection(Incoming):
     # GET, HEAD
 
     def _start_download(self, request: Request, place: Place) -> None:
-        work = partial(fetch, self._door.devices, place, request)
-        self._ask_disk(request, place.devid, work, partial(self._fetched, request))
+        self._ask_disk(request, place.devid, self._fetched, fetch, self._devices, place, request)
 
     def _fetched(self, request: Request, found: bytes | Download) -> None:
         if isinstance(found, bytes):
@@ -132,7 +131,7 @@ class Connection(Incoming):
             while not download.done:
                 self._since = self._loop.time()
                 if not (download.cached and self._door.trusts(download.devid)):
-                    await self._door.devices.run(download.devid, download.warm)
+                    await self._devices.run(download.devid, download.warm)
                 await download.send_piece(self._transport)
         except OSError as error:
             log.info("%s: %s broke off: %s", self.peer, request.url.decode("latin-1"), error)
@@ -151,32 +150,37 @@ class Connection(Incoming):
     # DELETE
 
     def _start_delete(self, request: Request, place: Place) -> None:
-        def answer(was_there: bool) -> None:
-            self._done(request, self._page(request, 204 if was_there else 404))
+        work = self._devices.remove
+        self._ask_from_thread(request, place.devid, self._deleted, work, place.devid, place.path)
 
-        work = partial(self._door.devices.remove, place.devid, place.path)
-        self._ask_from_thread(request, place.devid, work, answer)
+    def _deleted(self, request: Request, was_there: bool) -> None:
+        self._done(request, self._page(request, 204 if was_there else 404))
 
     # PUT
 
     def _step_upload(self, request: Request) -> bool:
-        if request.upload is None:
+        upload = request.upload
+        if upload is None:
             self._start_upload(request)
         elif request.chunks:
-            self._write(request, request.upload, request.take())
+            self._write(request, upload, request.take())
         elif request.complete:
-            self._finish(request, request.upload)
+            self._ask_disk(request, upload.place.devid, self._stored, upload.finish)
         else:
             return False
         return True
 
     def _start_upload(self, request: Request) -> None:
         place = place_to_change(request.url)
-        if (request.length or 0) > self._limits.body:
+        length = request.length
+        if (length or 0) > self._limits.body:
             raise Refusal(413)
         md5 = request.headers.get(b"content-md5")
-        upload = request.upload = Upload(self._door.devices, place, request.length, md5)
-        self._ask_disk(request, place.devid, upload.open, partial(self._upload_started, request))
+        upload = request.upload = Upload(self._devices, place, length, md5)
+        if request.complete and length is not None:
+            self._ask_disk(request, place.devid, self._stored, upload.store, request.take())
+        else:
+            self._ask_disk(request, place.devid, self._upload_started, upload.open)
 
     def _upload_started(self, request: Request, _: None) -> None:
         self._look_anew()
@@ -186,14 +190,14 @@ class Connection(Incoming):
     def _write(self, request: Request, upload: Upload, data: bytes) -> None:
         if upload.received + len(data) > self._limits.body:
             raise Refusal(413)
-        self._ask_disk(request, upload.place.devid, partial(upload.write, data), _go_on)
+        self._ask_disk(request, upload.place.devid, self._written, upload.write, data)
 
-    def _finish(self, request: Request, upload: Upload) -> None:
-        def answer(status: int) -> None:
-            request.upload = None
-            self._done(request, self._page(request, status))
+    def _written(self, request: Request, _: None) -> None:
+        """Nothing is to be done between two pieces of a body."""
 
-        self._ask_disk(request, upload.place.devid, upload.finish, answer)
+    def _stored(self, request: Request, status: int) -> None:
+        request.upload = None
+        self._done(request, self._page(request, status))
 
     def _release(self) -> None:
         """Give back what the requests that nobody waits for any more hold."""
@@ -205,39 +209,49 @@ class Connection(Incoming):
     # The disk
 
     def _ask_disk(
-        self, request: Request, devid: int, work: Callable[[], T], then: Callable[[T], None]
+        self,
+        request: Request,
+        devid: int,
+        then: Callable[[Request, T], None],
+        work: Callable[..., T],
+        *args: object,
     ) -> None:
         """Do ``work`` at once where its disk has been quick, else in one of the disk's threads."""
         if not self._door.trusts(devid):
-            self._ask_from_thread(request, devid, work, then)
+            self._ask_from_thread(request, devid, then, work, *args)
             return
         started = self._loop.time()
         try:
-            result = work()
+            result = work(*args)
         except OSError as error:
             raise self._refusal(request, error) from error
         finally:
             self._door.took(devid, started)
-        then(result)
+        then(request, result)
 
     def _ask_from_thread(
-        self, request: Request, devid: int, work: Callable[[], T], then: Callable[[T], None]
+        self,
+        request: Request,
+        devid: int,
+        then: Callable[[Request, T], None],
+        work: Callable[..., T],
+        *args: object,
     ) -> None:
         try:
-            threads = self._door.devices.threads(devid)
+            threads = self._devices.threads(devid)
         except FileNotFoundError as error:
             raise Refusal(404) from error
         self._busy = True
-        future = self._loop.run_in_executor(threads, work)
+        future = self._loop.run_in_executor(threads, work, *args)
         future.add_done_callback(partial(self._asked, request, then))
 
     def _asked(
-        self, request: Request, then: Callable[[T], None], future: asyncio.Future[T]
+        self, request: Request, then: Callable[[Request, T], None], future: asyncio.Future[T]
     ) -> None:
         self._busy = False
         self._look_anew()
         try:
-            then(future.result())
+            then(request, future.result())
         except Refusal as refusal:
             self._refuse(request, refusal)
         except OSError as error:
@@ -251,7 +265,3 @@ class Connection(Incoming):
         if refusal.status >= 500:
             log.error("%s %s: %s", request.method.decode(), request.url.decode("latin-1"), error)
         return refusal
-
-
-def _go_on(_: None) -> None:
-    """Nothing is to be done between two pieces of a body."""

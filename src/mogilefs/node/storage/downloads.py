@@ -18,17 +18,23 @@ SMALL = 128 * 1024
 PIECE = 4 * 2**20
 """How many bytes ``sendfile`` is given at once: a reader must take one within WRITE_SECONDS."""
 
-_NOWAIT = getattr(os, "RWF_NOWAIT", None)
+_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+
+_cannot_tell: set[int] = set()
+"""File systems (by number) that know no RWF_NOWAIT, such as tmpfs: they are in memory anyway."""
 
 
 class Download:
     """A file being sent: its descriptor, the head of the reply, and which bytes follow it."""
 
-    __slots__ = ("_file", "_start", "_stop", "devid", "head")
+    __slots__ = ("_disk", "_file", "_start", "_stop", "devid", "head")
 
-    def __init__(self, devid: int, fd: int, head: bytes, start: int, length: int) -> None:
+    def __init__(
+        self, devid: int, disk: int, fd: int, head: bytes, start: int, length: int
+    ) -> None:
         self.devid = devid
         self.head = head
+        self._disk = disk
         self._file = open(fd, "rb", buffering=0)  # noqa: SIM115 - closed by close()
         self._start, self._stop = start, start + length
 
@@ -41,8 +47,10 @@ class Download:
     def cached(self) -> bool:
         """Whether the next piece can be sent without waiting for the disk, as far as one sees."""
         stop = min(self._stop, self._start + PIECE)
-        fd = self._file.fileno()
-        return _in_memory(fd, self._start) and _in_memory(fd, stop - 1)
+        return self._in_memory(self._start) and self._in_memory(stop - 1)
+
+    def _in_memory(self, offset: int) -> bool:
+        return _read_cached(self._disk, self._file.fileno(), bytearray(1), offset) == 1
 
     def warm(self) -> None:
         """Read the next piece into the page cache; waits for the disk."""
@@ -70,9 +78,9 @@ def fetch(devices: Devices, place: Place, request: Request) -> bytes | Download:
     try:
         reply = _reply(request, found.st_size, int(found.st_mtime))
         if isinstance(reply, tuple) and reply[2] <= SMALL:
-            reply = _read_whole(fd, *reply) or reply
+            reply = _read_whole(found, fd, *reply) or reply
         if isinstance(reply, tuple):
-            download = Download(place.devid, fd, *reply)
+            download = Download(place.devid, found.st_dev, fd, *reply)
             fd = -1
             return download
         return reply
@@ -106,27 +114,22 @@ def _may_resume(validator: bytes | None, modified: int) -> bool:
     return validator is None or replies.parse_http_date(validator) == modified
 
 
-def _read_whole(fd: int, head: bytes, start: int, length: int) -> bytes | None:
-    """Head and bytes in one piece; None where the bytes would have to be waited for."""
+def _read_whole(found: os.stat_result, fd: int, head: bytes, start: int, length: int) -> bytes:
+    """Head and bytes in one piece; nothing where the bytes would have to be waited for."""
     if length == 0:
         return head
     data = bytearray(length)
-    return head + data if _read_cached(fd, data, start) == length else None
+    return head + data if _read_cached(found.st_dev, fd, data, start) == length else b""
 
 
-def _read_cached(fd: int, data: bytearray, offset: int) -> int:
-    """Read what is in the page cache; 0 where nothing is, or where the system cannot tell."""
-    if _NOWAIT is None:
-        return os.preadv(fd, [data], offset)
+def _read_cached(disk: int, fd: int, data: bytearray, offset: int) -> int:
+    """Read what is in the page cache; 0 where nothing is."""
     try:
-        return os.preadv(fd, [data], offset, _NOWAIT)
+        return os.preadv(fd, [data], offset, 0 if disk in _cannot_tell else _NOWAIT)
     except BlockingIOError:
         return 0
     except OSError as error:
         if error.errno != errno.EOPNOTSUPP:
             raise
+        _cannot_tell.add(disk)
         return os.preadv(fd, [data], offset)
-
-
-def _in_memory(fd: int, offset: int) -> bool:
-    return _read_cached(fd, bytearray(1), offset) == 1

@@ -30,6 +30,7 @@ class Incoming(asyncio.BufferedProtocol):
         self._door = door
         self._limits = door.limits
         self._loop = door.loop
+        self._devices = door.devices
         self._parser = httptools.HttpRequestParser(self)
         self._queue: deque[Request] = deque()
         self._request = Request()
@@ -116,7 +117,6 @@ class Incoming(asyncio.BufferedProtocol):
         request.keep_alive = parser.should_keep_alive()
         request.refusal = self._objection(request, parser.get_http_version())
         self._in_head = False
-        self._look_anew()
         self._queue.append(request)
 
     def _objection(self, request: Request, version: str) -> Refusal | None:

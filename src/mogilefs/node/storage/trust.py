@@ -7,10 +7,10 @@ a slow disk takes at most a small share of the loop's time from all others.
 
 from __future__ import annotations
 
-SLOW_SECONDS = 0.02
+SLOW_SECONDS = 0.05
 """A call that takes longer than this costs a disk its trust."""
 
-SHARE = 50
+SHARE = 20
 """Trust returns after this many times as long as the slow call took."""
 
 

@@ -57,6 +57,13 @@ class Upload:
             raise full()
         self._promised += size
 
+    def store(self, data: bytes) -> int:
+        """Do all three for a file that came in one piece."""
+        self.open()
+        if data:
+            self.write(data)
+        return self.finish()
+
     def write(self, data: bytes) -> None:
         """Append to the file; ``Refusal`` or ``OSError`` where it does not fit any more."""
         assert self._part is not None
