@@ -1,0 +1,239 @@
+"""Every setting and storage option: its name, its default, what is allowed.
+
+A value is looked for in this order: the storage's constructor (which is where Django puts
+``STORAGES[alias]["OPTIONS"]``), the storage's class, the ``MOGILEFS_…`` setting, the default.
+Nothing is kept: a changed setting counts from the next look on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePosixPath
+from types import FunctionType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import get_script_prefix
+
+UNSET: Final = object()
+DEFAULT_TRACKER_PORT: Final = 7001
+
+ClassChooser = Callable[[str], "str | None"]
+
+
+def text(value: Any) -> str:
+    """Not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("must be a text that is not empty")
+    return value
+
+
+def text_or_none(value: Any) -> str | None:
+    return None if value is None else text(value)
+
+
+def boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be True or False")  # noqa: TRY004 - one kind of error for all options
+    return value
+
+
+def seconds(value: Any) -> float:
+    """Above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise ValueError("must be a number of seconds above 0")
+    return float(value)
+
+
+def size(value: Any) -> int:
+    """Bytes, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("must be a whole number of bytes, 0 or more")
+    return value
+
+
+def trackers(value: Any) -> tuple[str, ...]:
+    """``["host:port", …]``, or the same as one text with commas; the port is 7001 by default."""
+    listed = value.split(",") if isinstance(value, str) else value
+    if not isinstance(listed, (list, tuple)) or not listed:
+        raise ValueError('must list one tracker or more, as in ["127.0.0.1:7001"]')
+    return tuple(_tracker(each) for each in listed)
+
+
+def _tracker(value: Any) -> str:
+    address = value.strip() if isinstance(value, str) else ""
+    try:
+        parts = urlsplit(f"//{address}")
+        whole = bool(parts.hostname) and parts.netloc == address and "@" not in address
+        valid = whole and (parts.port or DEFAULT_TRACKER_PORT) > 0
+    except ValueError:
+        valid = False
+    if not valid or " " in address:
+        raise ValueError(f'must list trackers as "host:port", which {value!r} is not')
+    return address
+
+
+def mogile_class(value: Any) -> str | ClassChooser | None:
+    """A class's name, a function from a file's name to that, or None for the domain's default."""
+    if value is None or callable(value):
+        return value  # type: ignore[no-any-return]  # a callable is taken at its word
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be the name of a class, a callable that returns one, or None")
+    return value
+
+
+def location(value: Any) -> str:
+    """A prefix for keys, without slashes around it."""
+    if not isinstance(value, str):
+        raise ValueError("must be a text")  # noqa: TRY004 - one kind of error for all options
+    prefix = value.strip("/")
+    if "\\" in prefix or ".." in PurePosixPath(prefix).parts:
+        raise ValueError("must be a prefix for keys without '..' and backslashes")
+    return prefix
+
+
+def base_url(value: Any) -> str:
+    """An address or path that ends in a slash; a relative path is below the script's prefix."""
+    url = text(value)
+    if not url.endswith("/"):
+        url += "/"
+    if url.startswith("/") or urlsplit(url).scheme:
+        return url
+    return get_script_prefix() + url
+
+
+def checksum(value: Any) -> str | None:
+    if value not in (None, "MD5", "SHA-1"):
+        raise ValueError('must be "MD5", "SHA-1" or None')
+    return value  # type: ignore[no-any-return]  # one of the three
+
+
+class Option:
+    """One option, as an attribute of the storage class: reading it looks the value up.
+
+    ``settings`` are asked in turn, by default only ``MOGILEFS_<NAME>``; without a default the
+    option is required, and asking for it where it is not set raises ImproperlyConfigured.
+    """
+
+    def __init__(
+        self, parse: Callable[[Any], Any], default: Any = UNSET, settings: tuple[str, ...] = ()
+    ) -> None:
+        self.parse = parse
+        self.default = default
+        self.settings = settings
+        self.of_class: Any = UNSET
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+        self.settings = self.settings or (f"MOGILEFS_{name.upper()}",)
+
+    def for_class(self, value: Any) -> Option:
+        """The same option with the value that a subclass gives."""
+        option = type(self)(self.parse, self.default, self.settings)
+        option.name = self.name
+        option.of_class = value
+        return option
+
+    def __get__(self, storage: Configured | None, owner: type[Configured]) -> Any:
+        if storage is None:
+            return self if self.of_class is UNSET else self.of_class
+        return self.look_up(owner, storage.given, storage)
+
+    def __set__(self, storage: Configured, value: Any) -> None:
+        storage.given[self.name] = value
+
+    def look_up(
+        self, owner: type[Configured], given: Mapping[str, Any], storage: Configured | None = None
+    ) -> Any:
+        """The option's value, parsed; ImproperlyConfigured names what is missing or malformed."""
+        where, value = next(self._sources(owner, given))
+        if isinstance(value, FunctionType) and where.startswith(owner.__name__ + "."):
+            value = _bound(value, storage)
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{where} {error}; it is {value!r}.") from error
+
+    def _sources(
+        self, owner: type[Configured], given: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Any]]:
+        if self.name in given:
+            yield f"The option {self.name!r} of {owner.__name__}", given[self.name]
+        if self.of_class is not UNSET:
+            yield f"{owner.__name__}.{self.name}", self.of_class
+        for setting in self.settings:
+            if is_set(setting):
+                yield f"The setting {setting}", getattr(settings, setting)
+        if self.default is UNSET:
+            raise ImproperlyConfigured(
+                f"{' or '.join(self.settings)} is not set, and {owner.__name__} was given no"
+                f" option {self.name!r}."
+            )
+        yield f"The default of {self.name!r}", self.default
+
+
+def option(
+    parse: Callable[[Any], Any], default: Any = UNSET, settings: tuple[str, ...] = ()
+) -> Any:
+    """An Option, typed so that a class can declare what reading it gives."""
+    return Option(parse, default, settings)
+
+
+def _bound(function: FunctionType, storage: Configured | None) -> Any:
+    """A class's function as it is meant: ``def f(self, name)`` a method, ``def f(name)`` not."""
+    if storage is None or function.__code__.co_argcount < 2:
+        return function
+    return function.__get__(storage)
+
+
+def is_set(setting: str) -> bool:
+    """Whether the project gives this setting a value; Django's own defaults do not count."""
+    return settings.is_overridden(setting) and getattr(settings, setting, None) is not None
+
+
+class Configured:
+    """What has options: takes them by keyword, refuses unknown ones, lets subclasses set them."""
+
+    given: dict[str, Any]
+
+    def __init__(self, **options: Any) -> None:
+        unknown = sorted(options.keys() - self.option_names())
+        if unknown:
+            raise ImproperlyConfigured(unknown_options(type(self), unknown))
+        self.given = options
+        for name in options:
+            getattr(self, name)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, option in cls.options().items():
+            value = _raw(cls, name)
+            if not isinstance(value, (Option, property)):
+                setattr(cls, name, option.for_class(value))
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """Every option by name, as this class has it."""
+        found: dict[str, Option] = {}
+        for each in cls.__mro__:
+            for name, value in vars(each).items():
+                if isinstance(value, Option):
+                    found.setdefault(name, value)
+        return found
+
+    @classmethod
+    def option_names(cls) -> set[str]:
+        return set(cls.options())
+
+
+def _raw(cls: type, name: str) -> Any:
+    value = next(vars(each)[name] for each in cls.__mro__ if name in vars(each))
+    return value.__func__ if isinstance(value, staticmethod) else value
+
+
+def unknown_options(cls: type[Configured], unknown: list[str]) -> str:
+    """What to say of options that do not exist."""
+    known = ", ".join(sorted(cls.option_names()))
+    return f"{cls.__name__} has no option {', '.join(map(repr, unknown))}; it has {known}."

@@ -1,0 +1,70 @@
+"""Which MogileFS storages a project has, found without making any or touching the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import default_storage, storages
+from django.db.models import FileField, Model
+from django.utils.module_loading import import_string
+
+from django_mogilefs.clients import ClientOptions
+from django_mogilefs.storage import MogileFSStorage
+
+NO_OPTIONS: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class StorageUse:
+    """A place where the project uses a MogileFS storage: where, its class, its options."""
+
+    where: str
+    backend: type[MogileFSStorage]
+    given: Mapping[str, Any]
+
+    def look_up(self, name: str) -> Any:
+        """An option's value as the storage will have it; ImproperlyConfigured as there."""
+        return self.backend.options()[name].look_up(self.backend, self.given)
+
+    def client_options(self) -> ClientOptions:
+        """What the storage's client is made of; ImproperlyConfigured as there."""
+        return ClientOptions(**{name: self.look_up(name) for name in ClientOptions.names()})
+
+
+def storage_uses() -> list[StorageUse]:
+    """Every use: the aliases of STORAGES (DEFAULT_FILE_STORAGE is one), then fields' storages."""
+    return [*_aliases(), *_fields()]
+
+
+def _aliases() -> Iterator[StorageUse]:
+    backends: Any = storages.backends
+    for alias, entry in backends.items():
+        backend = _import(entry.get("BACKEND"))
+        if isinstance(backend, type) and issubclass(backend, MogileFSStorage):
+            yield StorageUse(f"STORAGES[{alias!r}]", backend, entry.get("OPTIONS", NO_OPTIONS))
+
+
+def _import(path: Any) -> Any:
+    try:
+        return import_string(path)
+    except (ImportError, ImproperlyConfigured, AttributeError):
+        return None  # another backend's trouble, which Django tells when that is used
+
+
+def _fields() -> Iterator[StorageUse]:
+    for model, field in file_fields():
+        storage = field.storage
+        if storage is not default_storage and isinstance(storage, MogileFSStorage):
+            yield StorageUse(f"{model._meta.label}.{field.name}", type(storage), storage.given)
+
+
+def file_fields() -> Iterator[tuple[type[Model], FileField]]:
+    """Every FileField of every concrete model, each once, where it was declared."""
+    for model in apps.get_models():
+        for field in model._meta.local_concrete_fields:
+            if isinstance(field, FileField) and not model._meta.proxy:
+                yield model, field

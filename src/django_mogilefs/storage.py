@@ -1,0 +1,203 @@
+"""The storage: Django's file storage API over MogileFS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import Storage
+from django.utils.deconstruct import deconstructible
+from django.utils.encoding import filepath_to_uri
+from django.utils.timezone import make_naive
+
+from django_mogilefs import conf, listing, names
+from django_mogilefs.clients import ClientOptions, get_client
+from django_mogilefs.conf import ClassChooser, Configured, option
+from django_mogilefs.files import MogileFSFile
+from django_mogilefs.uploads import readable
+from mogilefs import Client, KeyExists, KeyNotFound
+
+
+@dataclass
+class _Save:
+    """A save that is going on: for which storage, and which names have turned out to be taken."""
+
+    storage: MogileFSStorage
+    max_length: int | None = None
+    taken: set[str] = field(default_factory=set)
+
+
+_save: ContextVar[_Save | None] = ContextVar("_save", default=None)
+
+
+@deconstructible
+class MogileFSStorage(Configured, Storage):
+    """Files in MogileFS. Options come by keyword, class attribute or ``MOGILEFS_…`` setting.
+
+    Unknown options and malformed values are refused here with ImproperlyConfigured; what is
+    missing is told when it is first needed. No method waits for the network that need not:
+    opening and ``url`` never do, saving does three times, reading twice.
+    """
+
+    #: The MogileFS domain, and the trackers as ``["host:port", …]`` or one text with commas.
+    domain: str = option(conf.text)
+    trackers: tuple[str, ...] = option(conf.trackers)
+    #: The class that files are kept in: a name, a function of the file's name, None for default.
+    mogile_class: str | ClassChooser | None = option(conf.mogile_class, None)
+    #: A prefix for all keys.
+    location: str = option(conf.location, "")
+    #: What ``url`` puts before the key; ends in a slash.
+    base_url: str = option(conf.base_url, settings=("MOGILEFS_MEDIA_URL", "MEDIA_URL"))
+    #: Whether saving replaces a file of the same name; else the new one gets another name.
+    file_overwrite: bool = option(conf.boolean, False)
+    #: For the client; see ``mogilefs.Client``.
+    checksum: str | None = option(conf.checksum, None)
+    connect_timeout: float = option(conf.seconds, 2.0)
+    timeout: float = option(conf.seconds, 10.0)
+    zone: str | None = option(conf.text_or_none, None)
+    max_spool: int = option(conf.size, 8 * 2**20)
+    readonly: bool = option(conf.boolean, False)
+
+    @property
+    def client(self) -> Client:
+        """The process's client for this configuration; asking for it opens no connection."""
+        names = ClientOptions.names()
+        return get_client(ClientOptions(**{name: getattr(self, name) for name in names}))
+
+    def key(self, name: str) -> str:
+        """The key under which MogileFS has the file of this name.
+
+        SuspiciousFileOperation for absolute names, ``..`` and backslashes; InvalidKey over 255
+        bytes.
+        """
+        return names.key_of(name, self.location)
+
+    def class_for(self, name: str) -> str | None:
+        """The MogileFS class for a file of this name; None is the domain's default class."""
+        chosen = self.mogile_class
+        return chosen(name) if callable(chosen) else chosen
+
+    # Opening and saving
+
+    def open(self, name: str, mode: str = "rb", **text: Any) -> MogileFSFile:
+        """The file of this name; for text modes also ``encoding``, ``errors`` and ``newline``."""
+        return self._open(name, mode, **text)
+
+    def _open(self, name: str, mode: str = "rb", **text: Any) -> MogileFSFile:
+        return MogileFSFile(self, name, mode, **text)
+
+    def save(self, name: str | None, content: Any, max_length: int | None = None) -> str:
+        """Store the content under this name, or under another one if it is taken.
+
+        Whether the name is free is asked along with the upload and enforced when that ends: of
+        any number that save under one name at once, each keeps its own. The content is not closed.
+        """
+        with self._saving(max_length):
+            return super().save(name, content, max_length=max_length)
+
+    def _save(self, name: str, content: Any) -> str:
+        with self._saving() as save, readable(content) as body:
+            wanted = name
+            mogile_class = self.class_for(wanted)
+            while True:
+                overwrite = self.file_overwrite or name in save.taken
+                try:
+                    self.client.store(
+                        self.key(name), body, mogile_class=mogile_class, overwrite=overwrite
+                    )
+                except KeyExists:
+                    save.taken.add(name)
+                    name = self.get_available_name(wanted, max_length=save.max_length)
+                else:
+                    return name
+
+    @contextmanager
+    def _saving(self, max_length: int | None = None) -> Iterator[_Save]:
+        """The save that is going on in this storage, or a new one."""
+        current = _save.get()
+        if current is not None and current.storage is self:
+            yield current
+            return
+        token = _save.set(_Save(self, max_length))
+        try:
+            yield _save.get()  # type: ignore[misc]  # set in the line above
+        finally:
+            _save.reset(token)
+
+    def get_available_name(self, name: str, max_length: int | None = None) -> str:
+        """A name that is free, by Django's rules, and that fits the field and MogileFS."""
+        return names.find_name(
+            str(name),
+            is_free=self._is_free,
+            excess=partial(names.excess, location=self.location, max_length=max_length),
+            alternative=self.get_alternative_name,
+        )
+
+    def is_name_available(self, name: str, max_length: int | None = None) -> bool:
+        """Whether a new file may have this name."""
+        return not names.excess(name, self.location, max_length) and self._is_free(name)
+
+    def _is_free(self, name: str) -> bool:
+        """While a name is saved, the upload itself finds out; so only what it found counts."""
+        save = _save.get()
+        if self.file_overwrite:
+            return True
+        if save is not None and save.storage is self:
+            return name not in save.taken
+        return not self.exists(name)
+
+    # Asking and deleting
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of this name, whatever ``file_overwrite`` says.
+
+        The root, ``""``, is always there; other directories are only parts of names.
+        """
+        if name in ("", "."):
+            return True
+        return self.client.exists(self.key(name))
+
+    def size(self, name: str) -> int:
+        """Bytes; FileNotFoundError if there is no such file."""
+        return self.client.size(self.key(name))
+
+    def delete(self, name: str) -> None:
+        """Delete the file; that there is none is no error."""
+        if not name:
+            raise ValueError("The name must be given to delete().")
+        try:
+            self.client.delete(self.key(name))
+        except KeyNotFound:
+            return
+
+    def listdir(self, path: str) -> tuple[list[str], list[str]]:
+        """The directories and the files in a directory, by the slashes in keys.
+
+        Costs by what is listed, not by what lies below. MogileFS has no directories of their own:
+        an unknown one is empty.
+        """
+        return listing.listdir(self.client, names.directory_prefix(path, self.location))
+
+    def url(self, name: str | None) -> str:
+        """``base_url`` plus the key. Waits for nothing, so the file need not exist."""
+        key = self.key(str(name or "").replace("\\", "/").lstrip("/"))
+        return self.base_url + filepath_to_uri(key)
+
+    def get_modified_time(self, name: str) -> datetime:
+        """When the file was stored; aware if USE_TZ, else in the local time zone."""
+        modified = self.client.modified(self.key(name))
+        return modified if settings.USE_TZ else make_naive(modified)
+
+    def get_created_time(self, name: str) -> datetime:
+        """The same as when it was modified: in MogileFS every new content is a new file."""
+        return self.get_modified_time(name)
+
+    def get_accessed_time(self, name: str) -> datetime:
+        """MogileFS does not keep it."""
+        raise NotImplementedError("MogileFS does not keep when a file was last read.")
