@@ -151,7 +151,8 @@ class Download:
         return self._paths[0]
 
     def _open(self, url: str) -> Op[None]:
-        stop = None if self._stop is None or self.end == self.size else self._stop
+        whole = self._stop is None or (self.size is not None and self._stop >= self.size)
+        stop = None if whole else self._stop
         response = yield from self._http.get(url, self.offset, stop)
         try:
             self._skip = self._check(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Sequence
@@ -197,22 +198,24 @@ class Operations:
 
         A file that was there is replaced. Raises KeyNotFound, StorageUnavailable, OSError.
         """
-        call = self.network.call
         part = os.path.join(os.path.dirname(os.fspath(path)), f".{secrets.token_hex(8)}.part")
         download = self.reading(key)
-        chunk = yield from download.read()
-        file = yield partial(call, open, part, "xb")
         try:
-            with file:
-                while chunk:
-                    yield partial(call, file.write, chunk)
-                    chunk = yield from download.read()
-            yield partial(call, os.replace, part, path)
+            yield from self._write(download, part)
+            yield partial(self.network.call, os.replace, part, path)
         except BaseException:
-            os.unlink(part)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part)
             raise
         finally:
             download.close()
+
+    def _write(self, download: Download, path: str) -> Op[None]:
+        chunk = yield from download.read()
+        with (yield partial(self.network.call, open, path, "xb")) as file:
+            while chunk:
+                yield partial(self.network.call, file.write, chunk)
+                chunk = yield from download.read()
 
     # Storing
 
