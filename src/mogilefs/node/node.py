@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,11 +21,11 @@ from .catalog import Catalog
 from .devices import Devices
 from .directory_lock import DirectoryLock
 from .fids import Fids
+from .jobs import Jobs, Timings
 from .networks import Networks
 from .ownhost import OwnHost
 from .registry import Registry
 from .replicas import Replicas
-from .sidechannel import Sidechannel
 from .storage import StorageDoor
 from .tracker import TrackerDoor
 
@@ -50,7 +49,7 @@ class Node:
     Addresses are ``host:port``, port 0 a free one; ``tracker``, ``storage`` and ``sidechannel``
     are as really bound once the node has started. ``durability="relaxed"`` leaves fsync out: for
     tests, not for data. ``allow`` lists the networks that may talk to a node that does not listen
-    on loopback.
+    on loopback. ``timings`` are the intervals of the background jobs, for tests.
 
     Raises ConfigurationError at construction for what can never work, and at start when another
     node has the directory, the database is no MogileFS of schema version 17 or an address cannot
@@ -70,6 +69,7 @@ class Node:
         allow: Sequence[str] = (),
         hostname: str = "node",
         host_ip: str | None = None,
+        timings: Timings | None = None,
     ) -> None:
         if durability not in ("full", "relaxed"):
             raise ConfigurationError(f"durability is 'full' or 'relaxed', not {durability!r}")
@@ -80,6 +80,7 @@ class Node:
         self.networks = Networks(allow)
         self.hostname = hostname
         self.host_ip = host_ip
+        self._timings = timings
         self._wanted = {
             "tracker": parse_address(tracker, "tracker"),
             "storage": parse_address(storage, "storage"),
@@ -88,7 +89,6 @@ class Node:
         if not allow:
             _refuse_strangers(self._wanted)
         self.tracker, self.storage, self.sidechannel = tracker, storage, sidechannel
-        self.wakeups: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._closing: AsyncExitStack | None = None
 
     async def __aenter__(self) -> Node:
@@ -125,8 +125,7 @@ class Node:
 
     def wake(self, *jobs: str) -> None:
         """There is work for these jobs (``replicate``, ``delete`` …): they need not wait."""
-        for job in jobs:
-            self.wakeups[job].set()
+        self.jobs.wake(*jobs)
 
     def queue_lengths(self) -> dict[str, int]:
         """How much waits for each kind of background work."""
@@ -167,13 +166,11 @@ class Node:
         """The disks and the doors to them; after this ``self.storage`` is the address as bound."""
         self.devices = Devices(self.directory, durable=self.durable)
         self._at_stop(self.devices.close)
+        self.devices.sweep()
         self.replicas = Replicas(self)
         self.storage_door = StorageDoor(self.devices, networks=self.networks)
         self._at_stop(self.storage_door.stop)
         self.storage = await self._listen("storage", self.storage_door)
-        sidechannel = Sidechannel(self.devices, networks=self.networks)
-        self._at_stop(sidechannel.stop)
-        self.sidechannel = await self._listen("sidechannel", sidechannel)
 
     async def _register(self) -> None:
         """The own host, its devices, and the domains and classes asked for."""
@@ -184,6 +181,11 @@ class Node:
 
     async def _start_jobs(self) -> None:
         """The monitor, whose first round is over when this returns, and the background jobs."""
+        self.jobs = Jobs(
+            self.catalog, self.registry, self.devices, self.own_host.hostid, self._timings
+        )
+        self._at_stop(self.jobs.stop)
+        await self.jobs.start()
 
     async def _open_tracker(self) -> None:
         self.tracker_door = TrackerDoor(self)

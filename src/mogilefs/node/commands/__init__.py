@@ -11,7 +11,7 @@ from importlib import import_module
 
 from .table import COMMANDS, CommandError, Context, Values, command
 
-for _module in ("uploads", "files", "listing", "classes", "hosts", "server"):
+for _module in ("uploads", "files", "listing", "classes", "hosts", "server", "fsck", "rebalance"):
     import_module(f"{__name__}.{_module}")
 
 __all__ = ["COMMANDS", "CommandError", "Context", "Values", "command"]

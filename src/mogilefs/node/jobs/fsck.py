@@ -1,0 +1,243 @@
+"""Checking files one at a time: are all copies there, whole, and where the policy wants them?
+
+What is found is written down with MogileFS's codes (``fsckstate.CODES``) and mended: bad locations
+are forgotten, lost ones remembered, and the file is queued for replication. No bytes are deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from sqlite3 import Connection
+from typing import NamedTuple
+
+from ..policies import Satisfied
+from ..registry import HASH_NAMES, HASH_NUMBERS, FileClass, setting
+from . import fsckstate, records
+from .context import JobContext
+from .foreign import StorageError
+from .job import QueueJob
+from .placement import decide
+from .records import Checksum, FileRow
+from .timings import replicate_backoff
+
+log = logging.getLogger(__name__)
+
+MAX_FAILURES = 5
+"""A file whose check has failed so often is left out of this run."""
+
+
+class Queued(NamedTuple):
+    """A row of ``file_to_queue`` of type 1."""
+
+    fid: int
+    failures: int
+
+
+class Findings:
+    """What was found out about one file, and what is to be changed about it."""
+
+    def __init__(self, file: FileRow) -> None:
+        self.file = file
+        self.log: list[tuple[str, int | None]] = []
+        self.forget: set[int] = set()
+        self.found: set[int] = set()
+        self.digest: tuple[int, str] | None = None
+        self.replicate = False
+
+    def note(self, code: str, devid: int | None = None) -> None:
+        """Write down a finding."""
+        self.log.append((code, devid))
+
+    def apply(self, db: Connection) -> None:
+        """Change the catalogue; nothing, where the file has left the namespace meanwhile."""
+        fid = self.file.fid
+        db.execute(
+            "DELETE FROM file_to_queue WHERE fid = ? AND type = ?", (fid, records.FSCK_QUEUE)
+        )
+        if not self.log or not db.execute("SELECT 1 FROM file WHERE fid = ?", (fid,)).fetchone():
+            return
+        for code, devid in self.log:
+            fsckstate.log(db, fid, code, devid)
+        for devid in self.forget:
+            db.execute("DELETE FROM file_on WHERE fid = ? AND devid = ?", (fid, devid))
+        for devid in self.found:
+            records.add_location(db, fid, devid)
+        if self.digest:
+            records.store_checksum(db, fid, *self.digest)
+        if self.replicate:
+            records.queue_replication(db, fid)
+        records.count_devices(db, fid)
+
+
+class Fsck(QueueJob[Queued]):
+    """Works off what FsckFeed has queued."""
+
+    def __init__(self, context: JobContext, replicate: Callable[[], None]) -> None:
+        super().__init__(context.timings.poll, context.timings.workers)
+        self._context = context
+        self._replicate = replicate
+
+    def due(self, limit: int) -> list[Queued]:
+        claims = self._context.claims
+        rows = self._context.catalog.read(
+            "SELECT fid, failcount FROM file_to_queue WHERE type = ? AND nexttry <= ?"
+            " ORDER BY nexttry LIMIT ?",
+            (records.FSCK_QUEUE, records.now(), limit + len(claims)),
+        )
+        found: list[Queued] = []
+        for item in map(Queued._make, rows):
+            if len(found) < limit and claims.take(item.fid):
+                found.append(item)
+        return found
+
+    def done(self, item: Queued) -> None:
+        self._context.claims.release(item.fid)
+
+    async def work(self, item: Queued) -> None:
+        file = records.find_file(self._context.catalog, item.fid)
+        if file is None:
+            await self._forget(item.fid)
+            return
+        findings = await self._check(file)
+        await self._context.catalog.write(findings.apply, durable=False)
+        if findings.replicate:
+            self._replicate()
+
+    async def failed(self, item: Queued) -> None:
+        if item.failures + 1 >= MAX_FAILURES:
+            await self._forget(item.fid)
+            return
+        nexttry = records.now() + replicate_backoff(item.failures)
+        await self._context.catalog.write(
+            lambda db: db.execute(
+                "UPDATE file_to_queue SET nexttry = ?, failcount = failcount + 1"
+                " WHERE fid = ? AND type = ?",
+                (nexttry, item.fid, records.FSCK_QUEUE),
+            ),
+            durable=False,
+        )
+
+    async def _forget(self, fid: int) -> None:
+        await self._context.catalog.write(
+            lambda db: db.execute(
+                "DELETE FROM file_to_queue WHERE fid = ? AND type = ?", (fid, records.FSCK_QUEUE)
+            ),
+            durable=False,
+        )
+
+    async def _check(self, file: FileRow) -> Findings:
+        """Look at one file. The caller holds the claim on it."""
+        catalog, devices = self._context.catalog, self._context.registry.devices
+        findings = Findings(file)
+        file_class = self._context.registry.file_class(file.dmid, file.classid)
+        rows = records.locations(catalog, file.fid)
+        copies = [d for d in rows if d in devices and devices[d].status != "dead"]
+        if file.devcount != len(rows) and setting(catalog, "skip_devcount") in ("", "0"):
+            findings.note("BCNT")
+        violated = bool(copies) and not self._satisfied(file, file_class, copies)
+        if violated:
+            findings.note("POVI")
+        if not fsckstate.number(catalog, fsckstate.POLICY_ONLY):
+            await self._look(findings, file_class, copies)
+        left = (set(copies) - findings.forget) | findings.found
+        changed = violated or findings.forget or findings.found
+        if left and changed and not self._satisfied(file, file_class, left):
+            findings.note("REPL")
+            findings.replicate = True
+        return findings
+
+    def _satisfied(self, file: FileRow, file_class: FileClass, devids: Collection[int]) -> bool:
+        places = self._context.places(file.length)
+        held = [places[devid] for devid in devids if devid in places]
+        return isinstance(decide(file_class, held, list(places.values())), Satisfied)
+
+    async def _look(self, findings: Findings, file_class: FileClass, copies: list[int]) -> None:
+        """Ask the storage nodes. A copy on a device that cannot be asked now counts as good."""
+        if not copies:
+            findings.note("NOPA")
+            await self._search(findings)
+            return
+        sound = await self._sound(findings, copies)
+        if len(findings.forget) == len(copies):
+            await self._search(findings)
+        elif sound:
+            await self._sums(findings, file_class, sound)
+
+    async def _sound(self, findings: Findings, copies: list[int]) -> list[int]:
+        """The copies that are there with the right length; the others are to be forgotten."""
+        file, sound = findings.file, []
+        for devid in copies:
+            if not self._context.may_read(devid):
+                continue
+            try:
+                size = await self._context.replicas.size(devid, file.fid)
+            except StorageError as error:
+                log.warning("fsck cannot see fid %d: %s", file.fid, error)
+                continue
+            if size == file.length:
+                sound.append(devid)
+            else:
+                findings.note("MISS" if size is None else "BLEN", devid)
+                findings.forget.add(devid)
+        return sound
+
+    async def _search(self, findings: Findings) -> None:
+        """Look for a good copy on every device there is."""
+        findings.note("SRCH")
+        file = findings.file
+        stored = records.checksum(self._context.catalog, file.fid)
+        for devid in list(self._context.registry.devices):
+            if devid in findings.forget or not self._context.may_read(devid):
+                continue
+            try:
+                if await self._context.replicas.size(devid, file.fid) != file.length:
+                    continue
+            except StorageError as error:
+                log.warning("fsck cannot search device %d: %s", devid, error)
+                continue
+            if stored is None or await self._digest(file.fid, devid, stored) == stored.hex:
+                findings.note("FOND", devid)
+                findings.found.add(devid)
+        if not findings.found:
+            findings.note("GONE")
+
+    async def _digest(self, fid: int, devid: int, like: Checksum) -> str | None:
+        """The digest of a copy, None where it cannot be read."""
+        try:
+            return await self._context.replicas.checksum(devid, fid, like.algorithm)
+        except StorageError as error:
+            log.warning("fsck cannot read fid %d: %s", fid, error)
+            return None
+
+    async def _sums(self, findings: Findings, file_class: FileClass, sound: list[int]) -> None:
+        """Compare the bytes: with the stored checksum, where there is none with each other."""
+        wanted = setting(self._context.catalog, "fsck_checksum")
+        hashtype = HASH_NUMBERS.get(wanted, file_class.hashtype or 0)
+        if wanted == "off" or hashtype not in HASH_NAMES:
+            return
+        stored = records.checksum(self._context.catalog, findings.file.fid)
+        if stored is not None and stored.hashtype != hashtype:
+            if hashtype == file_class.hashtype:
+                findings.note("BALG")
+            return
+        like = stored or Checksum(hashtype, "")
+        digests = {devid: await self._digest(findings.file.fid, devid, like) for devid in sound}
+        if stored is not None:
+            _compare(findings, digests, stored.hex)
+        elif len(set(digests.values())) > 1:
+            findings.note("BSUM" if hashtype == file_class.hashtype else "MSUM")
+        elif hashtype == file_class.hashtype and digests[sound[0]] is not None:
+            findings.note("NSUM")
+            findings.digest = (hashtype, str(digests[sound[0]]))
+
+
+def _compare(findings: Findings, digests: dict[int, str | None], expected: str) -> None:
+    """Copies that do not match are forgotten if one does; nothing is known for sure if none."""
+    wrong = [devid for devid, digest in digests.items() if digest != expected]
+    matched = len(wrong) < len(digests)
+    for devid in wrong:
+        if matched or digests[devid] is not None:
+            findings.note("BSUM", devid)
+    if matched:
+        findings.forget.update(wrong)

@@ -1,0 +1,102 @@
+"""How far an fsck is, kept in MogileFS's own server settings, so that a restart goes on with it."""
+
+from __future__ import annotations
+
+from sqlite3 import Connection
+
+from ..catalog import Catalog
+from ..registry import setting
+from . import records
+from .records import set_setting
+
+HOST = "fsck_host"
+START_TIME = "fsck_start_time"
+STOP_TIME = "fsck_stop_time"
+CHECKED = "fsck_fids_checked"
+END = "fsck_fid_at_end"
+REACHED = "fsck_highest_fid_checked"
+START_FID = "fsck_start_fid"
+POLICY_ONLY = "fsck_opt_policy_only"
+COUNT = "fsck_sum_evcount_"
+
+CODES = (
+    *("NOPA", "POVI", "MISS", "BLEN", "SRCH", "FOND", "GONE"),
+    *("REPL", "BCNT", "NSUM", "BSUM", "MSUM", "BALG"),
+)
+"""What can be found. NOPA: on no device. POVI: the policy is not kept. MISS, BLEN: a copy is
+missing, is of the wrong length. SRCH: every device is searched. FOND, GONE: found there, or not.
+REPL: queued for replication. BCNT: the number of devices was wrong. NSUM: a checksum was missing.
+BSUM: bytes do not match it. MSUM: copies differ. BALG: the checksum is of another algorithm."""
+
+
+def number(catalog: Catalog, name: str) -> int:
+    """A numeric setting, 0 where there is none."""
+    text = setting(catalog, name)
+    return int(text) if text.isdigit() else 0
+
+
+def running(catalog: Catalog) -> bool:
+    """Are files being queued to be checked?"""
+    return bool(setting(catalog, HOST))
+
+
+def counts(catalog: Catalog) -> dict[str, int]:
+    """How often each code was found since the last reset."""
+    found = {code: number(catalog, COUNT + code) for code in CODES}
+    return {code: count for code, count in found.items() if count}
+
+
+def reset(db: Connection, *, after: int, policy_only: bool) -> None:
+    """Forget how far the last one came; the next begins behind the fid ``after``."""
+    for name in (START_TIME, STOP_TIME, START_FID):
+        set_setting(db, name, None)
+    for code in CODES:
+        set_setting(db, COUNT + code, None)
+    set_setting(db, REACHED, after)
+    set_setting(db, END, newest_fid(db))
+    set_setting(db, CHECKED, 0)
+    set_setting(db, POLICY_ONLY, 1 if policy_only else 0)
+
+
+def start(db: Connection, host: str) -> bool:
+    """Begin, or go on where the last one stopped; False where one is running."""
+    if _text(db, HOST):
+        return False
+    reached = int(_text(db, REACHED) or 0)
+    if int(_text(db, END) or 0) <= reached:  # that one was finished: what is newer is left
+        set_setting(db, END, newest_fid(db))
+    set_setting(db, START_FID, reached)
+    set_setting(db, CHECKED, 0)
+    set_setting(db, START_TIME, records.now())
+    set_setting(db, STOP_TIME, None)
+    set_setting(db, HOST, host)
+    return True
+
+
+def stop(db: Connection) -> None:
+    """Queue no more; what is queued is still checked."""
+    set_setting(db, HOST, None)
+    set_setting(db, STOP_TIME, records.now())
+
+
+def log(db: Connection, fid: int, code: str, devid: int | None = None) -> None:
+    """Write down a finding, and count it."""
+    db.execute(
+        "INSERT INTO fsck_log (utime, fid, evcode, devid) VALUES (?, ?, ?, ?)",
+        (records.now(), fid, code, devid),
+    )
+    db.execute(
+        "INSERT INTO server_settings (field, value) VALUES (?, '1')"
+        " ON CONFLICT (field) DO UPDATE SET value = CAST(value + 1 AS TEXT)",
+        (COUNT + code,),
+    )
+
+
+def newest_fid(db: Connection) -> int:
+    """The highest fid in the namespace."""
+    return int(db.execute("SELECT coalesce(max(fid), 0) FROM file").fetchone()[0])
+
+
+def _text(db: Connection, name: str) -> str:
+    row = db.execute("SELECT value FROM server_settings WHERE field = ?", (name,)).fetchone()
+    return str(row[0]) if row and row[0] is not None else ""

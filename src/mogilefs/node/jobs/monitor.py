@@ -1,0 +1,179 @@
+"""The monitor: what each device can do now, seen by trying it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+
+from ..registry import Device, Observed
+from . import foreign
+from .context import MIB, JobContext
+from .foreign import StorageError
+from .job import Job
+from .records import now
+
+log = logging.getLogger(__name__)
+
+FULL_BYTES = 64 * 1024
+"""A device with less room than this is full: it takes no new file."""
+
+OWN_SECONDS = 10.0
+"""An own disk that has not answered after this time counts as unreachable."""
+
+
+class Monitor(Job):
+    """Keeps ``registry.observed``, and the devices' sizes in the catalogue.
+
+    One monitor looks after the own disks, another after those of other hosts, so that a host that
+    does not answer delays nothing. Own disks are written to in each round: one that disappears,
+    fills up or turns read-only is seen within the interval. Devices that the states exempt (down,
+    dead, or a host that is down) are not looked at and have no entry.
+    """
+
+    def __init__(self, context: JobContext, recovered: Callable[[], None], *, own: bool) -> None:
+        """``recovered`` is called when a device can do more than it could before, or is new."""
+        super().__init__(context.timings.monitor)
+        self._context = context
+        self._own = own
+        self._recovered = recovered
+        self._mounted: set[int] = set()
+        self._tested: dict[int, float] = {}
+        self._told: dict[int, float] = {}
+        self._totals: dict[int, tuple[int, int]] = {}
+        self._reported = 0.0
+        self._started = False
+
+    async def step(self) -> bool:
+        await self.round()
+        return False
+
+    async def round(self) -> None:
+        """Look at every device once, all at the same time."""
+        owns = self._context.replicas.owns
+        mine = [
+            device
+            for device in self._context.registry.devices.values()
+            if owns(device.devid) == self._own
+        ]
+        for device in mine:
+            if not _watched(device):
+                self._context.registry.observed.pop(device.devid, None)
+        await asyncio.gather(*(self._look(device) for device in mine if _watched(device)))
+        self._started = True
+        await self._report()
+
+    async def _look(self, device: Device) -> None:
+        try:
+            seen = await (self._look_at_own(device) if self._own else self._ask(device))
+        except (OSError, StorageError, asyncio.TimeoutError) as error:
+            seen = Observed("unreachable")
+            self._note(device, seen, str(error) or type(error).__name__)
+        else:
+            self._note(device, seen, "")
+
+    def _note(self, device: Device, seen: Observed, why: str) -> None:
+        registry = self._context.registry
+        known = registry.observed.get(device.devid)
+        current = registry.devices.get(device.devid)
+        if current is None or not _watched(current):  # its state has changed meanwhile
+            return
+        registry.observed[device.devid] = seen
+        if known is None or known.state != seen.state:
+            level = logging.INFO if seen.state == "writeable" else logging.WARNING
+            told = f" ({why})" if why else ""
+            log.log(level, "device %d is %s%s", device.devid, seen.state, told)
+            if self._started and (known is None or _rank(seen) > _rank(known)):
+                self._recovered()
+
+    async def _look_at_own(self, device: Device) -> Observed:
+        looking = self._context.devices.run(device.devid, self._own_space, device.devid)
+        available = await asyncio.wait_for(looking, OWN_SECONDS)
+        if not device.deletable:  # nothing is to be written there
+            return Observed("readable", available)
+        if available < FULL_BYTES:
+            return Observed("readable", available)
+        try:
+            await asyncio.wait_for(self._write_to_own(device.devid), OWN_SECONDS)
+        except OSError as error:
+            self._note(device, Observed("readable", available), str(error))
+            return Observed("readable", available)
+        return Observed("writeable", available)
+
+    async def _write_to_own(self, devid: int) -> None:
+        await self._context.devices.test_write(devid)
+        age = time.monotonic() - self._told.get(devid, float("-inf"))
+        if age >= self._context.timings.usage_file:
+            await self._context.devices.write_usage(devid)
+            self._told[devid] = time.monotonic()
+
+    def _own_space(self, devid: int) -> int:
+        """Bytes free on an own device. Raises OSError where it, or the disk below it, is gone."""
+        devices = self._context.devices
+        mounted = os.stat(devices.base(devid)).st_dev != os.stat(devices.root).st_dev
+        if mounted:
+            self._mounted.add(devid)
+        elif devid in self._mounted:
+            raise FileNotFoundError(f"the disk of {devices.directory(devid)} is not mounted")
+        space = devices.space(devid)
+        self._totals[devid] = (space.total, space.used)
+        return space.available
+
+    async def _ask(self, device: Device) -> Observed:
+        """A device of another host. A test write only now and then while all is well."""
+        replicas, devid = self._context.replicas, device.devid
+        usage = await foreign.usage(replicas.url(devid, f"/dev{devid}/usage"))
+        self._totals[devid] = (usage.total, usage.used)
+        if not device.deletable or usage.available < FULL_BYTES:
+            return Observed("readable", usage.available)
+        known = self._context.registry.observed.get(devid)
+        age = time.monotonic() - self._tested.get(devid, float("-inf"))
+        if known is None or known.state != "writeable" or age > self._test_interval:
+            url = replicas.url(devid, f"/dev{devid}/test-write")
+            try:
+                await foreign.test_write(url)
+            except StorageError as error:
+                self._note(device, Observed("readable", usage.available), str(error))
+                return Observed("readable", usage.available)
+            self._tested[devid] = time.monotonic()
+        return Observed("writeable", usage.available)
+
+    @property
+    def _test_interval(self) -> float:
+        return self._context.timings.foreign_test_write
+
+    async def _report(self) -> None:
+        """The devices' sizes to the catalogue, now and then, and at once where one is new."""
+        registry = self._context.registry
+        fresh = any(
+            devid in registry.devices and registry.devices[devid].mb_total is None
+            for devid in self._totals
+        )
+        due = time.monotonic() - self._reported >= self._context.timings.sizes
+        if not self._totals or not (fresh or due):
+            return
+        asof = now()
+        rows = [
+            (total // MIB, used // MIB, asof, devid)
+            for devid, (total, used) in self._totals.items()
+        ]
+        self._totals.clear()
+        self._reported = time.monotonic()
+        await self._context.catalog.write(
+            lambda db: db.executemany(
+                "UPDATE device SET mb_total = ?, mb_used = ?, mb_asof = ? WHERE devid = ?", rows
+            ),
+            durable=False,
+        )
+        registry.reload()
+
+
+def _watched(device: Device) -> bool:
+    """Devices that may be read from are monitored."""
+    return device.readable
+
+
+def _rank(observed: Observed) -> int:
+    return ("unreachable", "readable", "writeable").index(observed.state)
