@@ -75,22 +75,23 @@ class Part:
     def __init__(self, device: str, path: str) -> None:
         """Make an empty part for ``path`` below ``device``, a real directory that exists."""
         self._device, self._path = device, path
-        self._name = f"{INCOMING}/{_process}-{next(_serial)}.part"
+        self._name = f"{device}/{INCOMING}/{_process}-{next(_serial)}.part"
         self.fd = self._create()
 
     def _create(self) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        """Open a file of a name that never was: wherever it lies, it hides or changes nothing."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            return open_within(self._device, self._name, flags)
+            return os.open(self._name, flags, 0o666)
         except FileNotFoundError:
             make_directories(self._device, INCOMING)
-            return open_within(self._device, self._name, flags)
+            return os.open(self._name, flags, 0o666)
 
     def write(self, data: bytes) -> None:
         """Append all of ``data``."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self.fd, view) :]
+        written = os.write(self.fd, data)
+        while written < len(data):
+            written += os.write(self.fd, memoryview(data)[written:])
 
     def commit(self, *, sync: bool = False) -> None:
         """Put the file into its place, over what was there; ``sync`` makes its bytes durable first.
@@ -116,7 +117,7 @@ class Part:
             make_directories(self._device, parent)
             into = open_within(self._device, parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.rename(f"{self._device}/{self._name}", name, dst_dir_fd=into)
+            os.rename(self._name, name, dst_dir_fd=into)
         finally:
             os.close(into)
 
@@ -125,7 +126,7 @@ class Part:
         if self.fd >= 0:
             self._close()
             with contextlib.suppress(OSError):  # the disk is gone: its next start sweeps
-                os.unlink(f"{self._device}/{self._name}")
+                os.unlink(self._name)
 
     def _close(self) -> None:
         fd, self.fd = self.fd, -1

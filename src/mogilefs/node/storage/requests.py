@@ -113,8 +113,8 @@ def _place_spelled_otherwise(url: str) -> layout.Place | None:
 
 def place_to_change(url: bytes) -> layout.Place:
     """The place a PUT or DELETE means: spelled exactly as the tracker gave it, else ``Refusal``."""
-    text = _ABSOLUTE.sub("", url.decode("latin-1"), count=1)
-    place = layout.parse(text)
+    text = url.decode("latin-1")
+    place = layout.parse(text) or layout.parse(_ABSOLUTE.sub("", text, count=1))
     if place is None:
         raise Refusal(400, "Invalid filename")
     if place.path == layout.USAGE:
