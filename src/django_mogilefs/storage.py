@@ -21,7 +21,7 @@ from django_mogilefs.clients import ClientOptions, get_client
 from django_mogilefs.conf import ClassChooser, Configured, option
 from django_mogilefs.files import MogileFSFile
 from django_mogilefs.uploads import readable
-from mogilefs import Client, KeyExists, KeyNotFound
+from mogilefs import Client, KeyNotFound
 
 
 @dataclass
@@ -102,20 +102,23 @@ class MogileFSStorage(Configured, Storage):
             return super().save(name, content, max_length=max_length)
 
     def _save(self, name: str, content: Any) -> str:
+        saved = name
+
+        def another(key: str) -> str:
+            nonlocal saved
+            save.taken.add(saved)
+            saved = self.get_available_name(name, max_length=save.max_length)
+            return self.key(saved)
+
         with self._saving() as save, readable(content) as body:
-            wanted = name
-            mogile_class = self.class_for(wanted)
-            while True:
-                overwrite = self.file_overwrite or name in save.taken
-                try:
-                    self.client.store(
-                        self.key(name), body, mogile_class=mogile_class, overwrite=overwrite
-                    )
-                except KeyExists:
-                    save.taken.add(name)
-                    name = self.get_available_name(wanted, max_length=save.max_length)
-                else:
-                    return name
+            self.client.store(
+                self.key(name),
+                body,
+                mogile_class=self.class_for(name),
+                overwrite=self.file_overwrite,
+                alternative=another,
+            )
+        return saved
 
     @contextmanager
     def _saving(self, max_length: int | None = None) -> Iterator[_Save]:

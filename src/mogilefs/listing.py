@@ -46,13 +46,14 @@ class KeyPages:
         client = self._client
         prefix = self._prefix if self._first or self._plain else None
         after = None if self._first else self._after
-        args = {"domain": client.domain, "prefix": prefix, "after": after, "limit": PAGE}
+        page = PAGE if self._left is None else min(PAGE, self._left)
+        args = {"domain": client.domain, "prefix": prefix, "after": after, "limit": page}
         answers = yield from client.ask(Command("list_keys", args))
         if answers[0].code == "none_match":
             self.ended = True
             return []
         found = _listed(answers[0].values())
-        self.ended = len(found) < PAGE or (prefix is None and self._beyond(found[-1]))
+        self.ended = len(found) < page or (prefix is None and self._beyond(found[-1]))
         self._first, self._after = False, found[-1] if found else ""
         return self._wanted(found)
 

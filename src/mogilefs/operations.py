@@ -24,7 +24,7 @@ from .http1 import Http
 from .models import FileInfo, Located, checked_key, paths_of
 from .steps import Network, Op, why
 from .trackers import READING, Answer, Command, Trackers
-from .upload import Upload
+from .upload import Alternative, Upload
 
 MAX_PATHS = 100
 """Replicas asked for where the caller wants all of them."""
@@ -229,6 +229,7 @@ class Operations:
         overwrite: bool = True,
         checksum: str | None = None,
         verify: bool = False,
+        alternative: Alternative | None = None,
     ) -> Op[FileInfo]:
         """Store ``content`` under ``key``; three waits. The caller's file stays open.
 
@@ -241,6 +242,8 @@ class Operations:
 
         With ``overwrite=False`` the key must be free: of two who store one key at the same time
         exactly one gets it, the other KeyExists. Nothing is under the key until all of it is.
+        ``alternative`` is called with a key that was found to be taken and returns another one to
+        try (a wait more), or the same to have it replaced; the FileInfo says which it became.
 
         Raises KeyExists, ClassNotFound, DomainNotFound, ContentMismatch, NoDevice,
         StorageUnavailable (with a cause for each device), UploadRejected.
@@ -248,7 +251,7 @@ class Operations:
         checked_key(key)
         algorithm = self._algorithm(checksum, verify)
         prepared = yield from prepare(content, size, algorithm, self.network, self.config.max_spool)
-        upload = Upload(self, key, prepared, mogile_class, overwrite, verify)
+        upload = Upload(self, key, prepared, mogile_class, overwrite, verify, alternative)
         return (yield from upload.run())
 
     def copy(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .content import Content, SourceFailed
 from .errors import KeyExists, MogileFSError, ProtocolError, StorageUnavailable
-from .models import FileInfo, integer
+from .models import FileInfo, checked_key, integer
 from .steps import Op, why
-from .trackers import Command
+from .trackers import Answer, Command
 
 if TYPE_CHECKING:
     from .operations import Operations
@@ -19,6 +20,10 @@ OPENS = 3
 
 PRIVATE = ".incomplete/"
 """Where a file waits between its upload and the rename to its key."""
+
+
+Alternative = Callable[[str], str]
+"""From a key that is taken to another one, or to the same if that is to be replaced after all."""
 
 
 class Upload:
@@ -32,8 +37,10 @@ class Upload:
         mogile_class: str | None,
         overwrite: bool,
         verify: bool,
+        alternative: Alternative | None = None,
     ) -> None:
         self._client, self._key, self._content = client, key, content
+        self._alternative = alternative
         # MogileFS refuses its own class "default" here by name; leaving it out means the same.
         self._class = None if mogile_class == "default" else mogile_class
         self._overwrite, self._verify = overwrite, verify
@@ -68,13 +75,33 @@ class Upload:
             commands.insert(0, client.on_key("file_info", self._key))
         *looked, opened = yield from client.ask(*commands)
         for answer in looked:
-            if answer.code is None:
-                text = "the key is taken"
-                tracker = str(answer.tracker)
-                raise KeyExists("key_exists", text, answer.command.name, self._key, tracker)
-            if answer.code != "unknown_key":
-                answer.values()
+            if self._is_taken(answer):
+                yield from self._take_another(self._taken(answer))
         return opened.values()
+
+    def _is_taken(self, looked: Answer) -> bool:
+        """What ``file_info`` found out about the key."""
+        if looked.code == "unknown_key":
+            return False
+        looked.values()
+        return True
+
+    def _taken(self, answer: Answer) -> KeyExists:
+        told = "the key is taken" if answer.code is None else "somebody else was first"
+        name, tracker = answer.command.name, str(answer.tracker)
+        return KeyExists("key_exists", told, name, self._key, tracker)
+
+    def _take_another(self, taken: KeyExists) -> Op[None]:
+        """Go on with another key that looks free. Raises ``taken`` where there is none to try."""
+        while self._alternative is not None:
+            other = checked_key(self._alternative(self._key))
+            self._overwrite, self._key = other == self._key, other
+            if self._overwrite:
+                return
+            looked = yield from self._client.ask(self._client.on_key("file_info", other))
+            if not self._is_taken(looked[0]):
+                return
+        raise taken
 
     def _put(self, url: str) -> Op[bool]:
         try:
@@ -103,15 +130,20 @@ class Upload:
                 raise
 
     def _close_and_rename(self, private: str, fid: int, devid: str, url: str) -> Op[None]:
-        args = {"domain": self._client.domain, "from_key": private, "to_key": self._key}
         closed, renamed = yield from self._client.ask(
-            self._create_close(private, fid, devid, url), Command("rename", args)
+            self._create_close(private, fid, devid, url), self._rename(private)
         )
         closed.values()
-        if renamed.code == "key_exists":
-            text = "somebody else was first"
-            raise KeyExists("key_exists", text, "rename", self._key, str(renamed.tracker))
+        while renamed.code == "key_exists":
+            yield from self._take_another(self._taken(renamed))
+            if self._overwrite:
+                yield from self._delete(self._key)
+            (renamed,) = yield from self._client.ask(self._rename(private))
         renamed.values()
+
+    def _rename(self, private: str) -> Command:
+        args = {"domain": self._client.domain, "from_key": private, "to_key": self._key}
+        return Command("rename", args)
 
     def _create_close(self, key: str, fid: int, devid: str, url: str) -> Command:
         content = self._content
