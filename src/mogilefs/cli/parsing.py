@@ -1,0 +1,49 @@
+"""How commands are put into the parser, and how it tells an error."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import options
+from .exits import UsageError
+from .output import Output
+
+Run = Callable[[argparse.Namespace, Output], "int | None"]
+"""What carries out a command: its exit code, or None for success. What fails is raised."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that tells an error in one line and takes no abbreviations."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(**settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError instead of printing the usage and exiting."""
+        raise UsageError(f"{message} (try: {self.prog} --help)")
+
+
+class Commands:
+    """The commands below a parser; each takes the shared options too."""
+
+    def __init__(self, parser: argparse.ArgumentParser, title: str) -> None:
+        self._parsers = parser.add_subparsers(title=title, metavar="COMMAND")
+
+    def add(self, name: str, run: Run, help: str, more: str = "") -> argparse.ArgumentParser:
+        """A command that ``run`` carries out. ``help`` is its line, ``more`` its description."""
+        parser = self._parsers.add_parser(name, help=help, description=more or f"{help}.")
+        options.shared(parser)
+        parser.set_defaults(run=run)
+        return parser
+
+    def add_alone(self, name: str, help: str) -> argparse.ArgumentParser:
+        """A command that needs no client, and so takes none of the shared options."""
+        return self._parsers.add_parser(name, help=help, description=f"{help}.")
+
+    def group(self, name: str, run: Run, help: str, more: str = "") -> Commands:
+        """A noun with verbs of its own; ``run`` is for the noun alone."""
+        return Commands(self.add(name, run, help, more), title="what to do")

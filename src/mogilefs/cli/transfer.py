@@ -1,0 +1,76 @@
+"""One file up or down, with its progress told and nothing half-done left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mogilefs import Client
+
+from .progress import Counted, Progress
+
+
+@dataclass
+class Transfers:
+    """What all transfers of one command share. Setting ``stop`` ends them at the next chunk."""
+
+    client: Client
+    progress: Progress
+    store_options: dict[str, Any] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def put(self, source: Path, key: str) -> None:
+        """Store a local file under ``key``."""
+        with source.open("rb") as file:
+            self.put_file(file, key, size=os.fstat(file.fileno()).st_size)
+
+    def put_file(self, file: BinaryIO, key: str, size: int | None = None) -> None:
+        """Store what ``file`` gives, ``size`` bytes if that is known."""
+        content: Any = Counted(file, self.progress, self.stop)
+        self.client.store(key, content, size=size, **self.store_options)
+
+    def get(self, key: str, target: Path) -> None:
+        """Fetch ``key`` into a local file, which appears whole or not at all."""
+        with replacing(target) as file:
+            self.get_file(key, file)
+
+    def get_file(self, key: str, file: BinaryIO) -> None:
+        """Write the content of ``key`` to ``file``."""
+        found = self.client.locate(key)
+        self.progress.meet(found.info.length)
+        with self.client.stream(key, paths=found.paths, size=found.info.length) as chunks:
+            for chunk in chunks:
+                if self.stop.is_set():
+                    raise KeyboardInterrupt
+                file.write(chunk)
+                self.progress.add(len(chunk))
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file to write that becomes ``target`` at the end of the block, if nothing was raised.
+
+    What is there and no regular file (a device, a pipe) is written to as it is.
+    """
+    if target.exists() and not target.is_file():
+        with target.open("wb") as file:
+            yield file
+        return
+    target = target.resolve()  # a symbolic link stays, what it points to is replaced
+    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        if target.exists():
+            shutil.copymode(target, part)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mogilefs import Client
+
+from .conftest import Run
+
+
+def test_what_is_put_is_got_back(run: Run, tmp_path: Path):
+    (tmp_path / "a.bin").write_bytes(bytes(range(256)) * 100)
+    assert run("put", "a.bin", "some/key").code == 0
+    ended = run("get", "some/key", "b.bin")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert (tmp_path / "b.bin").read_bytes() == bytes(range(256)) * 100
+
+
+def test_the_names_that_are_left_out_are_the_file_s(run: Run, client: Client, tmp_path: Path):
+    (tmp_path / "a.txt").write_text("hello")
+    assert run("put", "a.txt").code == 0
+    assert run("put", "a.txt", "folder/").code == 0
+    assert sorted(client.keys()) == ["a.txt", "folder/a.txt"]
+    (tmp_path / "a.txt").unlink()
+    assert run("get", "folder/a.txt").code == 0
+    assert (tmp_path / "a.txt").read_text() == "hello"
+    (tmp_path / "into").mkdir()
+    assert run("get", "folder/a.txt", "into").code == 0
+    assert (tmp_path / "into" / "a.txt").read_text() == "hello"
+
+
+def test_put_gives_the_class_and_the_checksum_along(run: Run, client: Client, tmp_path: Path):
+    (tmp_path / "a").write_text("hello")
+    assert run("put", "a", "k", "--class", "one", "--checksum", "MD5", "--verify").code == 0
+    assert client.info("k").mogile_class == "one"
+
+
+def test_put_without_overwriting_tells_a_taken_key(run: Run, client: Client, tmp_path: Path):
+    (tmp_path / "a").write_text("new")
+    client.store("k", b"old")
+    ended = run("put", "-n", "a", "k")
+    assert ended.code == 6
+    assert client.read("k") == b"old"
+
+
+def test_a_missing_key_has_its_own_exit_code_and_one_line(run: Run, tmp_path: Path):
+    for argv in (["get", "nope", "x"], ["cat", "nope"], ["stat", "nope"], ["rm", "nope"]):
+        ended = run(*argv)
+        assert (ended.code, ended.out) == (3, ""), argv
+        assert ended.err == "mogilefs: no such key: nope\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_get_leaves_nothing_and_touches_nothing_when_it_fails(run: Run, tmp_path: Path):
+    (tmp_path / "mine").write_text("precious")
+    assert run("get", "nope", "mine").code == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_get_keeps_a_link_and_the_permissions_of_what_it_replaces(
+    run: Run, client: Client, tmp_path: Path
+):
+    client.store("k", b"new")
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "real").chmod(0o640)
+    (tmp_path / "link").symlink_to("real")
+    assert run("get", "k", "link").code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"
+    assert (tmp_path / "real").stat().st_mode & 0o777 == 0o640
+
+
+def test_get_writes_to_a_device_as_it_is(run: Run, client: Client):
+    client.store("k", b"new")
+    assert run("get", "k", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_ls_lists_keys_by_prefix(run: Run, client: Client):
+    for key in ("a/1", "a/2", "b"):
+        client.store(key, b"x")
+    assert run("ls").out == "a/1\na/2\nb\n"
+    assert run("ls", "a/").out == "a/1\na/2\n"
+    assert run("ls", "-0", "a/").out == "a/1\0a/2\0"
+    assert run("ls", "--limit", "1").out == "a/1\n"
+    assert run("ls", "--after", "a/1").out == "a/2\nb\n"
+    assert run("ls", "nothing").out == ""
+
+
+def test_ls_in_json(run: Run, client: Client):
+    assert run("ls", "--json").json == []
+    client.store("é\n", b"four", mogile_class="one")
+    assert run("ls", "--json").json == [{"key": "é\n"}]
+    [found] = run("--json", "ls", "-l").json
+    assert {"key": "é\n", "class": "one", "length": 4}.items() <= found.items()
+    assert isinstance(found["fid"], int)
+
+
+def test_ls_long_is_a_table(run: Run, client: Client):
+    client.store("key one", b"four", mogile_class="one")
+    client.store("k2", b"", mogile_class="one")
+    lines = run("ls", "-l").out.splitlines()
+    assert lines[0].split() == ["fid", "class", "copies", "size", "key"]
+    assert re.fullmatch(r"\d+ +one +1 +0 +k2", lines[1])
+    assert re.fullmatch(r"\d+ +one +1 +4 +key one", lines[2])
+
+
+def test_ls_long_of_many_keeps_the_order(run: Run, client: Client):
+    keys = [f"k{n:03}" for n in range(60)]
+    for key in keys:
+        client.store(key, b"x", mogile_class="one")
+    assert [found["key"] for found in run("ls", "-l", "--json").json] == keys
+
+
+def test_a_key_of_bytes_that_are_no_text_goes_out_as_it_is(run: Run, client: Client):
+    client.store("bad\udcff", b"x", mogile_class="one")
+    assert run("ls", "--json").json == [{"key": "bad\udcff"}]
+
+
+def test_stat_tells_all_of_a_file(run: Run, client: Client):
+    client.store("k", b"four", mogile_class="one")
+    [found] = run("stat", "k", "--json").json
+    assert {"key": "k", "class": "one", "length": 4, "devcount": 1}.items() <= found.items()
+    assert found["paths"] == client.paths("k")
+    assert found["modified"].endswith("+00:00")
+    text = run("stat", "k").out
+    assert re.search(r"^length +4$", text, re.MULTILINE)
+    assert client.paths("k")[0] in text
+
+
+def test_mv_renames_and_never_replaces(run: Run, client: Client):
+    client.store("a", b"1")
+    client.store("b", b"2")
+    assert run("mv", "a", "b").code == 6
+    assert run("mv", "a", "c").code == 0
+    assert sorted(client.keys()) == ["b", "c"]
+    assert run("mv", "a", "d").code == 3
+
+
+def test_cp_copies_with_the_class(run: Run, client: Client):
+    client.store("a", b"1", mogile_class="one")
+    assert run("cp", "a", "b").code == 0
+    assert client.read("b") == b"1"
+    assert client.info("b").mogile_class == "one"
+
+
+def test_rm_deletes_several_and_tells_each_that_fails(run: Run, client: Client):
+    for key in "abc":
+        client.store(key, b"x")
+    ended = run("rm", "a", "nope", "b")
+    assert ended.code == 3
+    assert ended.err == "mogilefs: no such key: nope\n"
+    assert list(client.keys()) == ["c"]
+    ended = run("rm", "-f", "nope", "c")
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_class_sets_the_class_of_keys(run: Run, client: Client):
+    for key in ("a", "list"):
+        client.store(key, b"x", mogile_class="one")
+    assert run("class", "a", "three").code == 0
+    assert client.info("a").mogile_class == "three"
+    assert run("class", "set", "list", "three").code == 0
+    assert client.info("list").mogile_class == "three"
+    assert run("class", "a", "nosuch").code == 3
+    assert run("class", "nope", "three").code == 3
+
+
+def test_class_takes_options_anywhere(run: Run, client: Client, node, domain, monkeypatch):
+    monkeypatch.delenv("MOGILEFS_DOMAIN")
+    client.store("a", b"x", mogile_class="one")
+    assert run("class", "-d", domain, "a", "three").code == 0
+    assert run("--domain", domain, "class", "a", "one").code == 0
+    assert client.info("a").mogile_class == "one"
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a//b", "a/../../evil", "."])
+def test_no_key_leads_out_of_the_directory(run: Run, client: Client, tmp_path: Path, name: str):
+    client.store(f"t/{name}", b"x", mogile_class="one")
+    client.store("t/good", b"fine", mogile_class="one")
+    (tmp_path / "in").mkdir()
+    ended = run("get", "-r", "t", "in/out")
+    assert ended.code == 2
+    assert len(ended.err.splitlines()) == 1
+    found = [
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
+    ]
+    assert found == ["in/out/good"]
+
+
+def make_tree(root: Path) -> dict[str, bytes]:
+    files = {f"d{n % 3}/e/f{n}": b"x" * n for n in range(25)} | {"top é": b"top", "empty": b""}
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return files
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_tree_goes_up_and_comes_back(run: Run, client: Client, tmp_path: Path):
+    files = make_tree(tmp_path / "tree")
+    assert run("put", "-r", "tree", "up", "--class", "one", "-j", "8").code == 0
+    assert set(client.keys()) == {f"up/{name}" for name in files}
+    assert client.info("up/empty").mogile_class == "one"
+    ended = run("get", "-r", "up", "down")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert tree(tmp_path / "down") == files
+
+
+def test_a_tree_without_names_keeps_its_own(run: Run, client: Client, tmp_path: Path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a").write_text("a")
+    assert run("put", "-r", "photos").code == 0
+    assert list(client.keys()) == ["photos/a"]
+    (tmp_path / "elsewhere").mkdir()
+    assert run("get", "-r", "photos", "elsewhere").code == 0
+    assert tree(tmp_path / "elsewhere") == {"a": b"a"}
+    assert run("get", "-r", "", "all").code == 0
+    assert tree(tmp_path / "all") == {"photos/a": b"a"}
+
+
+def test_get_of_an_empty_tree_is_a_missing_key(run: Run, client: Client):
+    client.store("upper", b"x")
+    assert run("get", "-r", "up", "x").code == 3
+
+
+def test_a_tree_goes_on_where_one_file_fails(run: Run, client: Client, tmp_path: Path):
+    client.store("t/a", b"x")
+    client.store("t/b", b"y")
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    ended = run("get", "-r", "t", "out")
+    assert ended.code == 1
+    assert ended.err.startswith("mogilefs: t/a: ")
+    assert (tmp_path / "out" / "b").read_bytes() == b"y"

@@ -1,0 +1,156 @@
+"""The command as a process of its own: terminals, pipes, signals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mogilefs import Client
+
+pytestmark = pytest.mark.usefixtures("environment")
+
+COMMAND = [sys.executable, "-m", "mogilefs"]
+
+
+def shell(*argv: str, **more) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([*COMMAND, *argv], capture_output=True, timeout=60, check=False, **more)
+
+
+def on_a_terminal(*argv: str) -> tuple[int, str]:
+    """Run with stderr on a terminal; the exit code, and what the terminal got."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([*COMMAND, *argv], stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        process.communicate(timeout=60)
+    os.close(ours)
+    return process.returncode, shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the last process at the other end has gone
+        return b""
+
+
+def test_stdin_and_stdout_are_a_dash(client: Client):
+    assert shell("put", "-", "k", input=b"from a pipe").returncode == 0
+    assert client.read("k") == b"from a pipe"
+    ended = shell("get", "k", "-")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"from a pipe", b"")
+    assert shell("cat", "k").stdout == b"from a pipe"
+
+
+def test_cat_writes_several_one_after_the_other(client: Client):
+    client.store("a", b"one\0")
+    client.store("b", b"two")
+    ended = shell("cat", "a", "nope", "b")
+    assert (ended.returncode, ended.stdout) == (3, b"one\0two")
+
+
+def test_a_large_pipe_goes_through(client: Client):
+    content = os.urandom(1 << 20) * 20
+    assert shell("put", "-", "big", input=content).returncode == 0
+    assert shell("cat", "big").stdout == content
+
+
+def test_a_bar_is_shown_on_a_terminal_only(client: Client, tmp_path: Path):
+    (tmp_path / "big").write_bytes(bytes(8 << 20))
+    code, shown = on_a_terminal("put", "big", "k")
+    assert code == 0
+    assert "100%" in shown
+    assert "8.00M/8.00M" in shown
+    assert "B/s" in shown
+    code, shown = on_a_terminal("get", "k", "back")
+    assert code == 0
+    assert "100%" in shown
+    assert on_a_terminal("put", "-q", "big", "k") == (0, "")
+    assert shell("put", "big", "k").stderr == b""
+    assert shell("get", "k", "back").stderr == b""
+
+
+def test_a_bar_for_a_tree_ends_at_all_of_it(client: Client, tmp_path: Path):
+    (tmp_path / "tree").mkdir()
+    for number in range(8):
+        (tmp_path / "tree" / str(number)).write_bytes(bytes(1 << 20))
+    for argv in (["put", "-r", "tree", "t"], ["get", "-r", "t", "back"]):
+        code, shown = on_a_terminal(*argv)
+        assert code == 0
+        assert "8.00M/8.00M" in shown
+
+
+def test_a_terminal_is_not_steered_by_keys(client: Client):
+    client.store("evil\x1b[2J\nkey", b"x")
+    ours, theirs = pty.openpty()
+    subprocess.run([*COMMAND, "ls"], stdout=theirs, check=True, timeout=60)
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    os.close(theirs)
+    assert shown == b"evil\\x1b[2J\\nkey\r\n"
+    assert shell("ls").stdout == b"evil\x1b[2J\nkey\n"
+
+
+def test_bytes_that_are_no_text_survive_both_ways(client: Client):
+    key = b"bad\xff\xfe"
+    assert shell("put", "-", os.fsdecode(key), input=b"x").returncode == 0
+    assert shell("ls").stdout == key + b"\n"
+    assert shell("cat", os.fsdecode(key)).stdout == b"x"
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(client: Client):
+    client.store("big", bytes(32 << 20), mogile_class="one")
+    with subprocess.Popen(
+        [*COMMAND, "cat", "big"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert len(process.stdout.read(1000)) == 1000
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (process.returncode, told) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [(signal.SIGINT, 130, b"mogilefs: interrupted\n"), (signal.SIGTERM, 143, b"")],
+)
+def test_an_interrupt_leaves_nothing_behind(
+    client: Client, tmp_path: Path, number: int, code: int, told: bytes
+):
+    with subprocess.Popen(
+        [*COMMAND, "put", "-", "k"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(bytes(16 << 20))  # more than the pipe holds: it has been read from
+        process.stdin.flush()
+        process.send_signal(number)
+        assert process.stderr.read() == told
+        process.wait(30)
+        process.stdin.close()
+    assert process.returncode == code
+    assert list(client.keys()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_tree_leaves_whole_files_only(client: Client, tmp_path: Path):
+    for number in range(6):
+        client.store(f"t/{number}", bytes(24 << 20), mogile_class="one")
+    with subprocess.Popen([*COMMAND, "get", "-r", "t", "out"], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while not list(tmp_path.glob("out/*")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() in (b"mogilefs: interrupted\n", b"")
+    assert process.returncode in (130, 0)  # 0: it was faster than the signal
+    assert all(path.stat().st_size == 24 << 20 for path in tmp_path.glob("out/*"))
+    assert not list(tmp_path.glob("out/.*"))
