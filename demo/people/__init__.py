@@ -1,0 +1,1 @@
+"""People with an avatar and a name, and the devices that keep the avatars."""
