@@ -57,3 +57,10 @@ MOGILEFS_DOMAIN = "demo"
 MOGILEFS_TRACKERS = [os.environ["DEMO_TRACKER"]]
 MOGILEFS_MEDIA_URL = "/mogilefs/"
 MOGILEFS_FRONT = os.environ["DEMO_FRONT"] or None
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+}

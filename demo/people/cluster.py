@@ -100,7 +100,7 @@ class Cluster:
         except KeyNotFound:
             return Kept(key, 0, 0, "", 0, 0, [])
         fid, length = int(facts["fid_fid"]), int(facts["fid_length"])
-        listed = {int(number) for number in facts["devids"].split(",") if number}
+        listed = {int(number) for number in facts.get("devids", "").split(",") if number}
         return Kept(
             key=key,
             fid=fid,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.core.files.base import File
 
 from demo.people import images
 from demo.people.models import Person
-from django import forms
 
 
 class PersonForm(forms.Form):
