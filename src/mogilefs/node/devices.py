@@ -310,7 +310,7 @@ class Devices:
     def threads(self, devid: int) -> ThreadPoolExecutor:
         """The threads of one device; ``FileNotFoundError`` for a device that never was there."""
         if devid not in self._threads:
-            self.base(devid)
+            os.lstat(f"{self.root}/dev{devid}")
             self._threads[devid] = ThreadPoolExecutor(THREADS, f"dev{devid}")
         return self._threads[devid]
 

@@ -61,12 +61,18 @@ def open_file(device: str, path: str) -> int:
 
 
 def make_directories(device: str, path: str) -> None:
-    """Make the directories of ``path`` below ``device``, never the device's own directory."""
+    """Make the directories of ``path`` below ``device``, never the device's own directory.
+
+    ``PermissionError`` where one of them is a symbolic link, or anything else but a directory.
+    """
     made = device
     for name in path.split("/"):
         made = f"{made}/{name}"
-        with contextlib.suppress(FileExistsError):
+        try:
             os.mkdir(made)
+        except FileExistsError as error:
+            if not stat.S_ISDIR(os.lstat(made).st_mode):
+                raise PermissionError(f"{made} is no directory") from error
 
 
 class Part:

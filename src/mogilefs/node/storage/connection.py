@@ -93,9 +93,8 @@ class Connection(Incoming):
             request.upload = None
         request.refusal = refusal
         length = request.length
-        if not request.complete and (
-            request.expects_continue or (length or 0) > self._limits.discarded
-        ):
+        short = length is not None and length <= self._limits.discarded
+        if not request.complete and (request.expects_continue or not short):
             self._refuse_and_close(refusal)
 
     def _step_refused(self, request: Request, refusal: Refusal) -> bool:

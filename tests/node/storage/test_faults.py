@@ -1,0 +1,250 @@
+"""What the door answers when a disk is gone, full, read-only or slow, and what is left behind."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from mogilefs.node.devices import Devices
+from mogilefs.node.storage import StorageDoor
+from mogilefs.node.storage.trust import SHARE, SLOW_SECONDS, Trust
+from tests.support.conversation import ask, read_reply
+
+FILE = "/dev1/0/000/000/0000000001.fid"
+OTHER = "/dev1/0/000/000/0000000002.fid"
+
+
+def put(url, content, *fields):
+    head = [f"PUT {url} HTTP/1.1", "Host: x", f"Content-Length: {len(content)}", *fields]
+    return "\r\n".join([*head, "", ""]).encode() + content
+
+
+def request(method, url):
+    return f"{method} {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+@asynccontextmanager
+async def uploading(door, content, sent):
+    """An upload under way, of which some bytes have been written to the device."""
+    reader, writer = await asyncio.open_connection(*door.address)
+    writer.write(put(FILE, content)[: len(put(FILE, content)) - len(content) + sent])
+    await writer.drain()
+    incoming = door.devices.root / "dev1/.incoming"
+    while not any(part.stat().st_size >= sent for part in incoming.glob("*")):
+        await asyncio.sleep(0.005)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+@pytest.fixture
+def mounted(devices):
+    """Mount a small file system on device 1; what it is mounted with may be changed later."""
+    directory = str(devices.root / "dev1")
+    if os.geteuid() or subprocess.run(mount("-o", "size=2m", directory)).returncode:
+        pytest.skip("needs root, and the right to mount a tmpfs")
+    yield lambda option: subprocess.run(mount("-o", f"remount,{option}", directory), check=True)
+    subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+def mount(*options):
+    return ["mount", "-t", "tmpfs", "tmpfs", *options]
+
+
+async def test_a_device_that_is_gone_is_not_found_and_not_made_again(door, devices):
+    await ask(door.address, put(FILE, b"x"))
+    shutil.rmtree(devices.root / "dev1")
+    for asked in [put(FILE, b"x"), put(FILE, b"x" * 2**20), request("GET", FILE)]:
+        assert (await ask(door.address, asked)).status == 404
+    for method in ("HEAD", "DELETE"):
+        assert (await ask(door.address, request(method, FILE))).status == 404
+    assert not (devices.root / "dev1").exists()
+    assert (await ask(door.address, put(FILE.replace("dev1", "dev2"), b"x"))).status == 200
+
+
+async def test_a_device_that_goes_during_an_upload(door, devices):
+    async with uploading(door, b"x" * 1000, sent=500) as (reader, writer):
+        (devices.root / "dev1").rename(devices.root / "away")
+        writer.write(b"x" * 500)
+        assert (await read_reply(reader)).status == 404
+    assert not (devices.root / "dev1").exists()
+
+
+async def test_a_full_device_takes_nothing_and_serves_what_it_has(mounted, door, devices, files):
+    assert (await ask(door.address, put(FILE, b"x" * 2**20))).status == 200
+    reader, writer = await asyncio.open_connection(*door.address)
+    writer.write(put(OTHER, b"y" * 2**21))
+    assert (await read_reply(reader)).status == 507
+    writer.close()
+    assert files(devices.root) == [FILE[1:]]
+    assert (await ask(door.address, request("GET", FILE))).body == b"x" * 2**20
+
+
+@pytest.mark.parametrize("framing", ["known length", "chunked"])
+async def test_a_device_that_fills_up_during_an_upload(mounted, door, devices, files, framing):
+    reader, writer = await asyncio.open_connection(*door.address)
+    if framing == "chunked":
+        head = f"PUT {FILE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head.encode() + b"400000\r\n" + b"x" * 2**20)
+    else:
+        writer.write(put(FILE, b"x" * 1_900_000)[:-900_000])
+    await writer.drain()
+    while not list((devices.root / "dev1").glob(".incoming/*")):
+        await asyncio.sleep(0.005)
+    (devices.root / "dev1/filler").write_bytes(b"z" * 700_000)
+    writer.write(b"x" * 900_000)
+    assert (await read_reply(reader)).status == 507
+    writer.close()
+    assert files(devices.root) == ["dev1/filler"]
+
+
+async def test_a_full_device_refuses_small_files_too(mounted, door, devices, files):
+    filler = devices.root / "dev1/filler"
+    with pytest.raises(OSError, match="No space"):
+        filler.write_bytes(b"z" * 2**22)
+    assert (await ask(door.address, put(FILE, b"x" * 5000))).status == 507
+    assert files(devices.root) == ["dev1/filler"]
+    assert (await ask(door.address, request("GET", FILE))).status == 404
+    filler.unlink()
+    assert (await ask(door.address, put(FILE, b"x" * 5000))).status == 200
+
+
+async def test_a_read_only_device_refuses_and_serves(mounted, door, devices, files, caplog):
+    await ask(door.address, put(FILE, b"x"))
+    mounted("ro")
+    assert (await ask(door.address, put(OTHER, b"y"))).status == 500
+    assert (await ask(door.address, put(FILE, b"y"))).status == 500
+    assert (await ask(door.address, request("DELETE", FILE))).status == 500
+    assert (await ask(door.address, request("GET", FILE))).body == b"x"
+    assert files(devices.root) == [FILE[1:]]
+    assert f"PUT {OTHER}: [Errno 30] Read-only file system" in caplog.text
+    mounted("rw")
+    assert (await ask(door.address, put(FILE, b"y"))).status == 200
+
+
+async def test_a_quota_is_a_limit_like_a_disks(open_door, tmp_path, files):
+    devices = Devices(tmp_path / "small", quota=1000)
+    devices.root.mkdir()
+    devices.add(1)
+    door = await open_door(devices)
+    assert (await ask(door.address, put(FILE, b"x" * 600))).status == 200
+    assert (await ask(door.address, put(OTHER, b"x" * 401))).status == 507
+    assert (await ask(door.address, put(FILE, b"x" * 400))).status == 200
+    assert (await ask(door.address, put(OTHER, b"x" * 600))).status == 200
+    chunked = b"PUT %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    assert (await ask(door.address, chunked % b"/dev1/usage")).status == 403
+    assert (await ask(door.address, chunked % FILE.encode())).status == 507
+    assert (await ask(door.address, request("DELETE", OTHER))).status == 204
+    assert (await ask(door.address, chunked % FILE.encode())).status == 200
+    assert devices.space(1)[:] == (1, 999)
+    assert files(devices.root) == [FILE[1:]]
+    devices.close()
+
+
+async def test_uploads_under_way_count_for_the_others(open_door, tmp_path):
+    devices = Devices(tmp_path / "small", quota=1000)
+    devices.root.mkdir()
+    devices.add(1)
+    door = await open_door(devices)
+    async with uploading(door, b"x" * 600, sent=10):
+        assert (await ask(door.address, put(OTHER, b"x" * 500))).status == 507
+        assert (await ask(door.address, put(OTHER, b"x" * 400))).status == 200
+    while door.connections:
+        await asyncio.sleep(0.005)
+    assert devices.space(1)[:] == (400, 600)
+    devices.close()
+
+
+LINKS = [
+    ("file", "0/000/000/0000000001.fid", "secret"),
+    ("directory", "0/000/000", "."),
+    ("top directory", "0", "deep"),
+    ("empty directory", "0", "empty"),
+    ("test-write", "test-write", "."),
+    ("usage", "usage", "secret"),
+]
+
+
+@pytest.mark.parametrize("link", LINKS, ids=[link[0] for link in LINKS])
+async def test_a_link_below_a_device_leads_nowhere(door, devices, tmp_path, files, link):
+    outside = tmp_path / "outside"
+    (outside / "deep/000/000").mkdir(parents=True)
+    (outside / "empty").mkdir()
+    for name in ["secret", "0000000001.fid", "deep/000/000/0000000001.fid", "test-write-1"]:
+        (outside / name).write_text("secret")
+    _, name, target = link
+    path = devices.root / "dev1" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(outside / target)
+    url = {"usage": "/dev1/usage", "test-write": "/dev1/test-write/test-write-1"}.get(name, FILE)
+    before = files(outside)
+    for method in ("GET", "DELETE"):
+        assert (await ask(door.address, request(method, url))).status in (403, 404)
+    status = (await ask(door.address, put(url, b"new"))).status
+    if name.endswith(".fid"):
+        assert status == 200  # what had the file's own name makes way for it
+    else:
+        assert status in (403, 404)
+    assert files(outside) == before
+    assert not list((outside / "empty").iterdir())
+    assert {(outside / name).read_text() for name in files(outside)} == {"secret"}
+
+
+async def test_what_is_no_file_is_not_served(door, devices):
+    path = devices.path(1, 1)
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    assert (await ask(door.address, request("GET", FILE))).status == 404
+    path.unlink()
+    path.mkdir()
+    assert (await ask(door.address, request("GET", FILE))).status == 500
+    assert (await ask(door.address, put(FILE, b"x"))).status == 500
+
+
+def test_a_slow_disk_loses_trust_for_a_while():
+    trust = Trust()
+    trust.took(SLOW_SECONDS, now=100)
+    assert trust.given(100)
+    trust.took(2.0, now=100)
+    assert not trust.given(100 + 2 * SHARE - 0.1)
+    assert trust.given(100 + 2 * SHARE)
+
+
+class SlowDevices(Devices):
+    """A disk that takes a while for each thing: what no test can make of a real one."""
+
+    def base(self, devid):
+        if devid == 1:
+            time.sleep(0.3)
+        return super().base(devid)
+
+
+async def test_a_slow_disk_is_asked_from_threads_while_others_are_served(tmp_path):
+    devices = SlowDevices(tmp_path)
+    for devid in (1, 2):
+        devices.add(devid)
+    door = StorageDoor(devices)
+    door.address = await door.start("127.0.0.1", 0)
+    large = os.urandom(2**20)
+    try:
+        assert (await ask(door.address, put(FILE, b"x"))).status == 200
+        slow = [asyncio.ensure_future(ask(door.address, put(FILE, large))) for _ in range(3)]
+        longest = 0.0
+        while not all(one.done() for one in slow):
+            started = time.monotonic()
+            quick = await ask(door.address, put("/dev2" + OTHER[5:], b"y"))
+            assert quick.status == 200
+            longest = max(longest, time.monotonic() - started)
+        assert longest < 0.25
+        assert {one.result().status for one in slow} == {200}
+        assert (await ask(door.address, request("GET", FILE))).body == large
+        assert (await ask(door.address, request("DELETE", FILE))).status == 204
+        assert list((tmp_path / "dev1/.incoming").iterdir()) == []
+    finally:
+        await door.stop()
+        devices.close()
