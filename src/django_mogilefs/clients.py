@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
-from mogilefs import Client, ConfigurationError
+from mogilefs import AsyncClient, Client, ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class ClientOptions:
         return [field.name for field in fields(cls)]
 
 
+ClientT = TypeVar("ClientT", Client, AsyncClient)
+
 _clients: dict[ClientOptions, Client] = {}
+_async_clients: dict[ClientOptions, AsyncClient] = {}
 
 
 def get_client(options: ClientOptions) -> Client:
@@ -40,12 +44,20 @@ def get_client(options: ClientOptions) -> Client:
     client = _clients.get(options)
     if client is None:
         # Two threads may make one at once: setdefault lets both go on with the same.
-        client = _clients.setdefault(options, _make(options))
+        client = _clients.setdefault(options, _make(options, Client))
     return client
 
 
-def _make(options: ClientOptions) -> Client:
+def get_async_client(options: ClientOptions) -> AsyncClient:
+    """The same for asyncio; in every event loop it opens connections of its own."""
+    client = _async_clients.get(options)
+    if client is None:
+        client = _async_clients.setdefault(options, _make(options, AsyncClient))
+    return client
+
+
+def _make(options: ClientOptions, kind: type[ClientT]) -> ClientT:
     try:
-        return Client(**asdict(options))
+        return kind(**asdict(options))
     except ConfigurationError as error:
         raise ImproperlyConfigured(f"MogileFS: {error}") from error

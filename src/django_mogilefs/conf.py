@@ -7,7 +7,8 @@ Nothing is kept: a changed setting counts from the next look on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from types import FunctionType
 from typing import Any, Final
@@ -108,6 +109,56 @@ def checksum(value: Any) -> str | None:
     if value not in (None, "MD5", "SHA-1"):
         raise ValueError('must be "MD5", "SHA-1" or None')
     return value  # type: ignore[no-any-return]  # one of the three
+
+
+def whole_seconds(value: Any) -> int:
+    """0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("must be a whole number of seconds, 0 or more")
+    return value
+
+
+def lifetime(value: Any) -> int:
+    """Whole seconds, above 0."""
+    if not whole_seconds(value):
+        raise ValueError("must be a whole number of seconds above 0")
+    return int(value)
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """One of these words."""
+
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(map(repr, words))}")
+        return str(value)
+
+    return parse
+
+
+def texts(value: Any) -> frozenset[str]:
+    """A list (or set) of texts."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError("must be a list of texts")  # noqa: TRY004 - one kind of error for all options
+    return frozenset(text(each) for each in value)
+
+
+def directories(value: Any) -> dict[str, str]:
+    """``{"host:port": "/a/directory"}``; the directories are absolute."""
+    if not isinstance(value, Mapping):
+        raise ValueError('must map storage nodes to directories, {"host:port": "/directory"}')  # noqa: TRY004 - one kind of error for all options
+    found = {text(node): os.fspath(directory) for node, directory in value.items()}
+    for directory in found.values():
+        if not os.path.isabs(directory) or "\n" in directory:
+            raise ValueError("must have absolute directories")
+    return found
+
+
+def cache_alias(value: Any) -> str | None:
+    """The name of a cache in CACHES, or None."""
+    if value is not None and value not in settings.CACHES:
+        raise ValueError("must be the alias of a cache in CACHES, or None")
+    return value  # type: ignore[no-any-return]  # an alias, as was looked up
 
 
 class Option:

@@ -110,6 +110,8 @@ class MogileFSFile(AnyFile):
             self._closed = True
             if self._binary is not None:
                 (self._wrapper or self._binary).close()
+            if self.writing:
+                self._storage.forget(self._key)
 
     def discard(self) -> None:
         """Close without storing what was written."""

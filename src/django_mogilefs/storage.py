@@ -20,6 +20,8 @@ from django_mogilefs import conf, listing, names
 from django_mogilefs.clients import ClientOptions, get_client
 from django_mogilefs.conf import ClassChooser, Configured, option
 from django_mogilefs.files import MogileFSFile
+from django_mogilefs.pathcache import PathCache
+from django_mogilefs.signing import signed_query
 from django_mogilefs.uploads import readable
 from mogilefs import Client, KeyNotFound
 
@@ -63,12 +65,43 @@ class MogileFSStorage(Configured, Storage):
     zone: str | None = option(conf.text_or_none, None)
     max_spool: int = option(conf.size, 8 * 2**20)
     readonly: bool = option(conf.boolean, False)
+    #: Whether ``url`` signs addresses, and the view asks for the signature; for how many seconds
+    #: an address holds at most.
+    querystring_auth: bool = option(conf.boolean, False)
+    querystring_expire: int = option(conf.lifetime, 3600)
+    #: The cache (an alias of CACHES) in which the view remembers where files lie, for how many
+    #: seconds, and for how many that there is no file.
+    path_cache: str | None = option(conf.cache_alias, None)
+    path_cache_seconds: int = option(conf.lifetime, 300)
+    path_cache_absent_seconds: int = option(conf.whole_seconds, 5)
 
     @property
     def client(self) -> Client:
         """The process's client for this configuration; asking for it opens no connection."""
-        names = ClientOptions.names()
-        return get_client(ClientOptions(**{name: getattr(self, name) for name in names}))
+        return get_client(self.client_options)
+
+    @property
+    def client_options(self) -> ClientOptions:
+        """What that client is made of."""
+        return ClientOptions(**{name: getattr(self, name) for name in ClientOptions.names()})
+
+    @property
+    def places(self) -> PathCache | None:
+        """Where the view remembers where files lie; None without ``path_cache``."""
+        if self.path_cache is None:
+            return None
+        return PathCache(
+            self.path_cache,
+            self.domain,
+            self.trackers,
+            seconds=self.path_cache_seconds,
+            absent_seconds=self.path_cache_absent_seconds,
+        )
+
+    def forget(self, key: str) -> None:
+        """What the view remembers of a key's place is out of date: it was stored or deleted."""
+        if places := self.places:
+            places.forget(key)
 
     def key(self, name: str) -> str:
         """The key under which MogileFS has the file of this name.
@@ -118,6 +151,7 @@ class MogileFSStorage(Configured, Storage):
                 overwrite=self.file_overwrite,
                 alternative=another,
             )
+        self.forget(self.key(saved))
         return saved
 
     @contextmanager
@@ -178,6 +212,8 @@ class MogileFSStorage(Configured, Storage):
             self.client.delete(self.key(name))
         except KeyNotFound:
             return
+        finally:
+            self.forget(self.key(name))
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         """The directories and the files in a directory, by the slashes in keys.
@@ -190,7 +226,10 @@ class MogileFSStorage(Configured, Storage):
     def url(self, name: str | None) -> str:
         """``base_url`` plus the key. Waits for nothing, so the file need not exist."""
         key = self.key(str(name or "").replace("\\", "/").lstrip("/"))
-        return self.base_url + filepath_to_uri(key)
+        address = self.base_url + filepath_to_uri(key)
+        if not self.querystring_auth:
+            return address
+        return f"{address}?{signed_query(self.domain, key, seconds=self.querystring_expire)}"
 
     def get_modified_time(self, name: str) -> datetime:
         """When the file was stored; aware if USE_TZ, else in the local time zone."""
