@@ -12,7 +12,6 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -111,8 +110,11 @@ class Front:
     def __init__(self, cache_for: int = 0) -> None:
         self.cache_for = cache_for
 
-    def hand_over(self, file: Handover) -> Mapping[str, str] | None:
-        """The headers that make the proxy send the body, or None: the view streams it."""
+    def hand_over(self, file: Handover) -> Mapping[str, str | None] | None:
+        """The headers that make the proxy send the body, or None: the view streams it.
+
+        A header whose value is None is left out of the reply: the proxy adds its own.
+        """
         raise NotImplementedError
 
 
@@ -130,14 +132,16 @@ class Perlbal(Front):
         "X-REPROXY-CACHE-FOR",
     )
 
-    def hand_over(self, file: Handover) -> Mapping[str, str] | None:
+    def hand_over(self, file: Handover) -> Mapping[str, str | None] | None:
         asked = file.request.get("range", "")
         if asked and not (file.span and is_plain_range(asked)):
             return None
         if file.local:
             # Alone: next to a file, Perlbal would pass the other headers on to the browser.
             return {"X-REPROXY-FILE": file.local.path}
-        headers = {"X-REPROXY-URL": " ".join(replica.url for replica in file.replicas)}
+        headers: dict[str, str | None] = {
+            "X-REPROXY-URL": " ".join(replica.url for replica in file.replicas)
+        }
         if not asked:
             headers["X-REPROXY-EXPECTED-SIZE"] = str(file.size)
             if self.cache_for and file.public:
@@ -156,18 +160,21 @@ class Nginx(Front):
 
     internal_headers = ("X-Accel-Redirect", "X-Mogile-Replica-2", "X-Mogile-Range")
 
-    def hand_over(self, file: Handover) -> Mapping[str, str] | None:
+    def hand_over(self, file: Handover) -> Mapping[str, str | None] | None:
         local = file.local if _local_conditions_are_easy(file) else None
         first = local.replica if local else file.replicas[0]
         others = [replica for replica in file.replicas if replica != first]
         # A local file that has just gone is fetched over HTTP, from elsewhere if it can be.
         second = others[0] if others else first
         place = "_mogile_local" if local else "_mogile"
-        return {
+        headers: dict[str, str | None] = {
             "X-Accel-Redirect": f"/{place}/{first.node}{first.path}",
             "X-Mogile-Replica-2": f"{second.node}{second.path}",
             "X-Mogile-Range": _range(file.span),
         }
+        if local:
+            headers["Accept-Ranges"] = None  # nginx says it of every file on disk
+        return headers
 
 
 class Caddy(Front):
@@ -175,8 +182,8 @@ class Caddy(Front):
 
     internal_headers = ("X-Reproxy-URL", "X-Mogile-Local", "X-Mogile-Range")
 
-    def hand_over(self, file: Handover) -> Mapping[str, str] | None:
-        headers = {
+    def hand_over(self, file: Handover) -> Mapping[str, str | None] | None:
+        headers: dict[str, str | None] = {
             "X-Reproxy-URL": " ".join(replica.url for replica in file.replicas[:2]),
             "X-Mogile-Range": _range(file.span),
         }
@@ -222,8 +229,3 @@ def _import_front(name: str) -> type[Front]:
     if not (isinstance(found, type) and issubclass(found, Front)):
         raise ImproperlyConfigured(f"MOGILEFS_FRONT: {name} is no subclass of {Front.__name__}")
     return found
-
-
-def node_of(url: str) -> str:
-    """The ``host:port`` of a URL, as the keys of ``MOGILEFS_LOCAL_DIRECTORIES`` spell it."""
-    return urlsplit(url).netloc

@@ -87,8 +87,9 @@ def test_perlbal_gets_a_file_on_disk_and_no_header_beside_it(file: Handover) -> 
 
 def test_perlbal_remembers_public_files_where_that_is_asked_for() -> None:
     cached = Perlbal(cache_for=60).hand_over(WHOLE) or {}
-    assert cached["X-REPROXY-CACHE-FOR"].startswith("60; ")
-    assert "X-Content-Type-Options" in cached["X-REPROXY-CACHE-FOR"]
+    seconds, _, kept = str(cached["X-REPROXY-CACHE-FOR"]).partition("; ")
+    assert seconds == "60"
+    assert "X-Content-Type-Options" in kept
     for file in (WHOLE._replace(public=False), PART):
         assert "X-REPROXY-CACHE-FOR" not in (Perlbal(cache_for=60).hand_over(file) or {})
 
@@ -134,7 +135,7 @@ def test_a_condition_is_not_left_to_whoever_reads_the_disk(
     file = WHOLE._replace(local=HERE, request=request_headers)
     headers = front.hand_over(file) or {}
     assert "X-Mogile-Local" not in headers
-    assert "local" not in headers.get("X-Accel-Redirect", "")
+    assert "local" not in (headers.get("X-Accel-Redirect") or "")
 
 
 def test_caddy_gets_two_replicas_the_range_and_the_file_on_disk() -> None:
@@ -149,7 +150,8 @@ def test_caddy_gets_two_replicas_the_range_and_the_file_on_disk() -> None:
 @pytest.mark.parametrize("front", [Perlbal(cache_for=9), Nginx(), Caddy()])
 def test_every_header_for_a_front_is_among_its_internal_ones(front: Front) -> None:
     for file in (WHOLE, PART, WHOLE._replace(local=HERE)):
-        assert (front.hand_over(file) or {}).keys() <= set(front.internal_headers)
+        told = front.hand_over(file) or {}
+        assert {name for name in told if told[name]} <= set(front.internal_headers)
 
 
 def disk(directory: Path, content: bytes = b"0123456789") -> LocalDirectories:

@@ -1,0 +1,258 @@
+"""Serving files: who may have which is decided here, who sends the bytes in fronts.py.
+
+One view does for both handlers. It looks the file up in the thread that Django runs it in; a
+body that it sends itself is an iterator under WSGI and an asynchronous one under ASGI.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from http.client import responses
+from inspect import isawaitable
+from typing import Any, Final
+
+from asgiref.sync import async_to_sync
+from django.core.exceptions import PermissionDenied
+from django.core.handlers.asgi import ASGIRequest
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.views.generic import View
+
+from mogilefs import (
+    InvalidKey,
+    KeyNotFound,
+    ProtocolError,
+    StorageUnavailable,
+    TrackersUnavailable,
+)
+
+from .bodies import SMALL, AsyncBody, Body, read_small
+from .conf import UNSET
+from .delivery import Delivery, Options, deliver
+from .pathcache import Place
+from .replies import Access, Reply, answer, refusal
+from .signing import verified_expiry
+from .storage import MogileFSStorage
+
+logger = logging.getLogger("django_mogilefs")
+
+DOWNLOAD: Final = "download"
+"""The query parameter with which a browser asks for a file to be saved, not shown."""
+
+AGAIN: Final = "HTTP_X_MOGILE_AGAIN"
+"""With this header a front sends a request on again whose file it could not fetch."""
+
+_CONDITIONS: Final = [
+    (name, "HTTP_" + name.upper().replace("-", "_"))
+    for name in (
+        "range",
+        "if-range",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+    )
+]
+
+_OPTIONS: Final = tuple(sorted(Options.option_names()))
+_ATTRIBUTES: Final = frozenset({"storage", "authorize", "as_attachment", "filename", *_OPTIONS})
+
+
+class MogileFSView(View):
+    """Serves the file of a key: ``path("mogilefs/<path:key>", MogileFSView.as_view())``.
+
+    Subclass it, override ``authorize``, and set as attributes (or give to ``as_view``) which
+    ``storage`` it serves and the options of serving (docs/serving.md has them all).
+    """
+
+    http_method_names = ["get", "head"]
+
+    storage: str | MogileFSStorage | None = None
+    """An alias of STORAGES, an instance, or None for the site's own."""
+    as_attachment = False
+    """Whether every file is to be saved, not shown."""
+    filename = ""
+    """The name to save files under; the key's last part if empty."""
+
+    # The options of serving; one that is not set here is as its MOGILEFS_… setting says.
+    front: Any = UNSET
+    local_directories: Any = UNSET
+    reproxy_cache_for: Any = UNSET
+    cache_control: Any = UNSET
+    hashed_keys: Any = UNSET
+    active_content: Any = UNSET
+    active_types: Any = UNSET
+    default_content_type: Any = UNSET
+    retry_after: Any = UNSET
+
+    def authorize(self, request: HttpRequest, key: str) -> Any:
+        """Whether this request may have this key; may be a coroutine function.
+
+        True lets it. False or None is 403, as is PermissionDenied; 404 or Http404 is 404; a
+        response (a redirect to the login, say) is sent as it is. It is asked before anything
+        is looked up, so a refusal tells nobody whether there is such a key. A view with an
+        ``authorize`` of its own serves private files: no shared cache keeps them.
+        """
+        return True
+
+    def get(self, request: HttpRequest, key: str) -> HttpResponseBase:
+        delivery = deliver(self.storage, self._given_options())
+        access = self._admit(request, key, delivery)
+        if not isinstance(access, Access):
+            return access
+        try:
+            return _serve(request, key, delivery, access)
+        except (KeyNotFound, InvalidKey):
+            return _plain(refusal(404, access))
+        except (TrackersUnavailable, StorageUnavailable, ProtocolError) as error:
+            logger.warning("503 for key %r of domain %s: %s", key, delivery.domain, error)
+            return _plain(refusal(503, access, Retry_After=str(delivery.policy.retry_after)))
+
+    def _admit(
+        self, request: HttpRequest, key: str, delivery: Delivery
+    ) -> Access | HttpResponseBase:
+        """On what ground the request may have the key, or what it gets instead."""
+        private = delivery.signed or self._has_own_authorize()
+        expires = None
+        if delivery.signed:
+            expires = verified_expiry(delivery.domain, key, request.GET)
+            if expires is None:
+                return _plain(refusal(403, Access(private=True)))
+        return _refused(self.authorize, request, key) or Access(
+            private=private,
+            expires=expires,
+            download=self.as_attachment or _wants_download(request),
+            filename=self.filename,
+        )
+
+    def _given_options(self) -> dict[str, Any]:
+        return {name: value for name in _OPTIONS if (value := getattr(self, name)) is not UNSET}
+
+    def _has_own_authorize(self) -> bool:
+        own = getattr(self.authorize, "__func__", self.authorize)
+        return own is not MogileFSView.authorize
+
+    def http_method_not_allowed(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        return _plain(refusal(405, Allow="GET, HEAD"))
+
+
+def serve_mogilefs_file(request: HttpRequest, key: str, **options: Any) -> HttpResponseBase:
+    """Serves the file of a key: ``path("mogilefs/<path:key>", serve_mogilefs_file)``.
+
+    Takes by keyword what MogileFSView has as attributes (``storage``, ``authorize``,
+    ``as_attachment``, ``filename``) and every option of serving, as in
+    ``path("private/<path:key>", serve_mogilefs_file, {"authorize": may_see})``.
+    """
+    if unknown := options.keys() - _ATTRIBUTES:
+        raise TypeError(f"serve_mogilefs_file() has no option {', '.join(sorted(unknown))}")
+    view = MogileFSView(**options)
+    view.setup(request, key)
+    return view.dispatch(request, key)
+
+
+def _refused(authorize: Any, request: HttpRequest, key: str) -> HttpResponseBase | None:
+    """What ``authorize`` has the request get instead of the file; None for the file."""
+    try:
+        verdict = authorize(request, key)
+        if isawaitable(verdict):
+            verdict = async_to_sync(_awaited)(verdict)
+    except PermissionDenied:
+        verdict = 403
+    except Http404:
+        verdict = 404
+    if verdict is True:
+        return None
+    if isinstance(verdict, HttpResponseBase):
+        return verdict
+    if verdict in (None, False, 403, 404):
+        return _plain(refusal(verdict or 403, Access(private=True)))
+    raise TypeError(f"authorize() gave {verdict!r}: neither True, False, 403, 404 nor a response")
+
+
+async def _awaited(verdict: Awaitable[Any]) -> Any:
+    return await verdict
+
+
+def _wants_download(request: HttpRequest) -> bool:
+    return DOWNLOAD in request.META.get("QUERY_STRING", "") and DOWNLOAD in request.GET
+
+
+def _conditions(request: HttpRequest) -> dict[str, str]:
+    meta = request.META
+    return {name: meta[variable] for name, variable in _CONDITIONS if variable in meta}
+
+
+def _serve(request: HttpRequest, key: str, delivery: Delivery, access: Access) -> HttpResponseBase:
+    if AGAIN in request.META:
+        # The front has tried the replicas in vain: it is for us to find and send the file.
+        delivery.forget(key)
+        delivery = delivery.without_front()
+    place, remembered = delivery.find(key)
+    try:
+        return _respond(request, key, place, delivery, access)
+    except StorageUnavailable:
+        if not remembered:
+            raise
+    # What was remembered is out of date, perhaps: the key may mean another file by now.
+    delivery.forget(key)
+    return _respond(request, key, delivery.find(key)[0], delivery, access)
+
+
+def _respond(
+    request: HttpRequest, key: str, place: Place, delivery: Delivery, access: Access
+) -> HttpResponseBase:
+    replicas, local = delivery.look(place)
+    if local:
+        place = place._replace(modified=local.modified)
+    conditions = _conditions(request)
+    method = request.method or "GET"
+    reply = answer(method, conditions, key, place, delivery.policy, access)
+    if reply.span is None:
+        return _plain(reply)
+    handed = delivery.hand_over(reply, conditions, replicas, local, public=not access.private)
+    if handed is not None:
+        return _handed_over(reply, handed)
+    return _streamed(request, key, place, delivery, reply)
+
+
+# A front takes the status, the length and the part from the storage node's reply.
+_FROM_STORAGE: Final = frozenset({"Content-Length", "Content-Range"})
+
+
+def _handed_over(reply: Reply, handed: Mapping[str, str | None]) -> HttpResponse:
+    kept = {name: value for name, value in reply.headers.items() if name not in _FROM_STORAGE}
+    told = {**kept, **handed}
+    return HttpResponse(headers={name: value for name, value in told.items() if value is not None})
+
+
+def _streamed(
+    request: HttpRequest, key: str, place: Place, delivery: Delivery, reply: Reply
+) -> StreamingHttpResponse:
+    assert reply.span is not None
+    under_asgi = isinstance(request, ASGIRequest)
+    wanted = (key, place, reply.span)
+    content: Iterable[bytes] | AsyncIterator[bytes]
+    if reply.span.length <= SMALL:
+        whole = read_small(delivery.client, *wanted)
+        content = AsyncBody(whole) if under_asgi else [whole]
+    elif under_asgi:
+        content = AsyncBody.open(delivery.async_client, *wanted)
+    else:
+        content = Body(delivery.client, *wanted)
+    return StreamingHttpResponse(content, status=reply.status, headers=reply.headers)
+
+
+def _plain(reply: Reply) -> HttpResponse:
+    """A reply without bytes of the file. Errors say in words what they are."""
+    body = f"{reply.status} {responses[reply.status]}\n" if reply.status in _IN_WORDS else ""
+    headers = {"Content-Type": "text/plain; charset=utf-8", **reply.headers}
+    response = HttpResponse(body, status=reply.status, headers=headers)
+    if reply.status == 304:
+        del response["Content-Type"]
+    return response
+
+
+_IN_WORDS: Final = frozenset({403, 404, 405, 412, 416, 503})
