@@ -14,10 +14,10 @@ def test_status_shows_hosts_devices_and_queues(run: Run, node: Node):
     assert [host["name"] for host in found["hosts"]] == ["node"]
     assert {1, 2, 3} <= {device["devid"] for device in found["devices"]}
     assert all(device["host"] for device in found["devices"])
-    assert all("mb_used" in device for device in found["devices"])
+    assert all(device["mb_used"] is not None for device in found["devices"][:3])
     assert all(isinstance(count, int) for count in found["queues"].values())
     text = run("status").out
-    for word in (node.tracker, "alive", "queue"):
+    for word in (node.tracker, "alive", "GiB", "%", "queue"):
         assert word in text
 
 
@@ -97,7 +97,30 @@ def test_settings_are_set_shown_and_listed(run: Run):
     assert run("settings", "get", "nosuch").out == ""
 
 
-@pytest.mark.parametrize("noun", ["domain", "class", "host", "device", "settings", "status"])
+def test_fsck_is_started_watched_and_reset(run: Run):
+    assert run("fsck", "reset", "--startpos", "0").code == 0
+    assert run("fsck", "start").code == 0
+    assert run("fsck", "status", "--json").json["running"] in (True, False)
+    assert "max_fid_checked" in run("fsck").out
+    assert run("fsck", "stop").code == 0
+    assert isinstance(run("fsck", "log", "--json").json, list)
+    assert run("fsck", "clearlog").code == 0
+
+
+def test_rebalance_needs_a_policy(run: Run):
+    assert run("rebalance", "policy", "").code == 0
+    assert run("rebalance", "start").code == 1
+    assert run("rebalance").out == "no rebalance was started\n"
+    assert run("rebalance", "status", "--json").json == {}
+    assert run("rebalance", "policy", "from_devices=1 to_devices=2").code == 0
+    assert run("rebalance", "policy").out == "from_devices=1 to_devices=2\n"
+    assert run("rebalance", "test", "--json").json == {"sources": [1], "destinations": [2]}
+    assert run("rebalance", "policy", "").code == 0
+
+
+@pytest.mark.parametrize(
+    "noun", ["domain", "class", "host", "device", "fsck", "rebalance", "settings", "status"]
+)
 def test_every_listing_speaks_json(run: Run, noun: str):
     ended = run(noun, "--json")
     assert ended.code == 0
