@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from mogilefs import (
     KeyExists,
     KeyNotFound,
     ReadOnlyError,
+    StorageUnavailable,
     TrackerError,
 )
 from tests.client.conftest import MakeClient, WholeCluster
@@ -308,7 +310,9 @@ def test_an_opened_file_is_pinned(client: Any, name: str) -> None:
         assert file.read(5) == BODY[:5]
         client.store(name, b"another")
         file.seek(0)
-        assert file.read(5) == BODY[:5]
+        # The cluster deletes the old bytes when it likes: then there is no answer, never another.
+        with suppress(StorageUnavailable):
+            assert file.read(5) == BODY[:5]
 
 
 def test_opening_asks_nothing_and_reading_tells_what_is_missing(client: Any, name: str) -> None:
@@ -477,8 +481,8 @@ def test_paths_name_replicas(client: Any, name: str) -> None:
 def test_locate_tells_both_at_once(client: Any, name: str) -> None:
     client.store(name, b"bytes")
     located = client.locate(name)
-    assert located.info == client.info(name)
-    assert sorted(located.paths) == sorted(client.paths(name))
+    assert located.info.fid == client.info(name).fid  # devcount grows in the meantime
+    assert set(located.paths) <= set(client.paths(name))
 
 
 def test_what_is_known_about_a_file(client: Any, name: str, whole: WholeCluster) -> None:
