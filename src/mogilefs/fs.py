@@ -1,0 +1,326 @@
+"""MogileFS for fsspec: ``mogilefs://domain/key`` in pandas, pyarrow, dask and friends.
+
+Needs the extra: ``pip install django-mogilefs[fsspec]``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from errno import ENOTEMPTY
+from typing import TYPE_CHECKING, Any
+
+from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]  # has no types
+
+from .client import Client
+from .errors import ConfigurationError, DomainNotFound, KeyNotFound
+from .files import FileWriter
+from .levels import level
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+AT_ONCE = 8
+"""Files whose details a listing asks for at the same time: the tracker lists names only."""
+
+
+class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """MogileFS as a file system whose first level are the domains.
+
+    A directory is what keys have in common before a ``/``: it comes with its first file and goes
+    with its last, so ``mkdir`` does nothing and an empty directory cannot be.
+
+    ``trackers`` is as for Client; left out, it is the environment's ``MOGILEFS_TRACKERS``.
+    Files are written in ``mogile_class``. ``client_options`` go to Client. A file written appears
+    under its key when it is closed, whole, and never if its ``with`` block raised.
+    """
+
+    protocol = "mogilefs"
+    root_marker = ""
+
+    def __init__(
+        self,
+        trackers: str | Sequence[str] | None = None,
+        mogile_class: str | None = None,
+        client_options: dict[str, Any] | None = None,
+        **storage_options: Any,
+    ) -> None:
+        super().__init__(**storage_options)
+        self.trackers = trackers or os.environ.get("MOGILEFS_TRACKERS") or ""
+        if not self.trackers:
+            raise ConfigurationError("no trackers: give trackers= or set MOGILEFS_TRACKERS")
+        self.mogile_class = mogile_class
+        self.client_options = client_options or {}
+        self._clients: dict[str | None, Client] = {}
+
+    def client(self, domain: str | None) -> Client:
+        """The client of a domain, made at the first call. It may be shared by threads."""
+        if domain not in self._clients:
+            made = Client(domain, self.trackers, **self.client_options)
+            return self._clients.setdefault(domain, made)
+        return self._clients[domain]
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """What lies directly below ``path``, or the file itself. Costs what is listed there and
+        not what lies below it; ``detail`` asks once more for each file."""
+        path = self._strip_protocol(path)
+        found = self._below(path)
+        if not found:
+            entry = self.info(path)
+            found = [] if entry["type"] == "directory" else [(path, False)]
+        return list(self._entries(found)) if detail else [name for name, _ in found]
+
+    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        """A file's or directory's details; FileNotFoundError for what is neither."""
+        path = self._strip_protocol(path)
+        entry = self._file(path) or self._directory_if_there(path)
+        if entry is None:
+            raise FileNotFoundError(path)
+        return entry
+
+    def find(
+        self,
+        path: str,
+        maxdepth: int | None = None,
+        withdirs: bool = False,
+        detail: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """All files below ``path``, from one listing of its keys; ``maxdepth`` goes by levels."""
+        path = self._strip_protocol(path)
+        if maxdepth is not None or not path:
+            return super().find(path, maxdepth, withdirs, detail, **kwargs)
+        found = self._all_below(path, withdirs)
+        if not found and self.isfile(path):
+            found = {path: False}
+        if not detail:
+            return sorted(found)
+        return {entry["name"]: entry for entry in self._entries(sorted(found.items()))}
+
+    def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
+        """Nothing: a directory comes with its first file."""
+
+    def makedirs(self, path: str, exist_ok: bool = False) -> None:
+        """Nothing: a directory comes with its first file."""
+
+    def rmdir(self, path: str) -> None:
+        """Nothing for an empty directory, which cannot be there; OSError where files are."""
+        path = self._strip_protocol(path)
+        if self._below(path):
+            raise OSError(ENOTEMPTY, os.strerror(ENOTEMPTY), path)
+
+    def rm(
+        self, path: str | list[str], recursive: bool = False, maxdepth: int | None = None
+    ) -> None:
+        """Delete files, or with ``recursive`` trees."""
+        gone_with_its_files = (FileNotFoundError,) if recursive else ()
+        for found in reversed(self.expand_path(path, recursive=recursive, maxdepth=maxdepth)):
+            with suppress(*gone_with_its_files):
+                self.rm_file(found)
+
+    def rm_file(self, path: str) -> None:
+        """Delete a file; FileNotFoundError if it is none."""
+        domain, key = self._file_path(path)
+        self.client(domain).delete(key)
+
+    def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
+        """Copy a file, with its class if it stays in its domain; replaces what is there."""
+        if self.isdir(path1):
+            return
+        (domain1, key1), (domain2, key2) = self._file_path(path1), self._file_path(path2)
+        if domain1 == domain2:
+            self.client(domain1).copy(key1, key2)
+        else:
+            with self.open(path1) as source:
+                self.client(domain2).store(key2, source, mogile_class=self.mogile_class)
+
+    def mv(
+        self,
+        path1: str,
+        path2: str,
+        recursive: bool = False,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Move. A file that goes to a free name of its domain is renamed, all else is copied."""
+        if not recursive and self._renamed(path1, path2):
+            return
+        super().mv(path1, path2, recursive=recursive, maxdepth=maxdepth, **kwargs)
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
+        """Store ``value``; with mode ``create`` FileExistsError where the path is taken."""
+        domain, key = self._file_path(path)
+        self.client(domain).store(
+            key, value, mogile_class=self.mogile_class, overwrite=mode != "create"
+        )
+
+    def cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        """The bytes of a file, or those from ``start`` to ``end``, negative ones from its end."""
+        if start is None and end is None:
+            domain, key = self._file_path(path)
+            return self.client(domain).read(key)
+        content: bytes = super().cat_file(path, start, end, **kwargs)
+        return content
+
+    def modified(self, path: str) -> datetime:
+        """When the file was stored (UTC)."""
+        domain, key = self._file_path(path)
+        return self.client(domain).modified(key)
+
+    def ukey(self, path: str) -> str:
+        """The fid: it never stands for other bytes."""
+        return f"mogilefs-{self.info(path)['fid']}"
+
+    def _open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        autocommit: bool = True,
+        cache_options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        domain, key = self._file_path(path)
+        if mode == "rb":
+            file = self.client(domain).open(key)
+            file.size  # noqa: B018 - asks the tracker, so that a missing file is told on opening
+            return file
+        if mode not in ("wb", "xb"):
+            raise ValueError(f"mode {mode!r} for {path}: rb, wb and xb are what there is")
+        if mode == "xb" and self.isfile(path):
+            raise FileExistsError(path)
+        mogile_class = kwargs.get("mogile_class", self.mogile_class)
+        writer = self.client(domain).open(
+            key, "wb", mogile_class=mogile_class, overwrite=mode == "wb"
+        )
+        return writer if autocommit else Uncommitted(writer)
+
+    def _file_path(self, path: str) -> tuple[str, str]:
+        """The domain and key of a path that names a file."""
+        path = self._strip_protocol(path)
+        domain, key = _split(path)
+        if not key:
+            raise IsADirectoryError(f"{path or '/'}: a domain is no file")
+        return domain, key
+
+    def _renamed(self, path1: str, path2: str) -> bool:
+        (domain1, key1), (domain2, key2) = self._file_path(path1), self._file_path(path2)
+        if domain1 != domain2 or path2.endswith("/") or self.exists(path2):
+            return False
+        if not self.isfile(path1):
+            return False
+        self.client(domain1).rename(key1, key2)
+        return True
+
+    def _below(self, path: str) -> list[tuple[str, bool]]:
+        """The paths directly below, and whether each is a directory."""
+        if not path:
+            return [(domain.name, True) for domain in self.client(None).admin.domains()]
+        domain, key = _split(path)
+        prefix = f"{key}/" if key else ""
+        with suppress(DomainNotFound):
+            found = level(self.client(domain), prefix)
+            return [(f"{domain}/{prefix}{name}", inner) for name, inner in found if name]
+        return []
+
+    def _all_below(self, path: str, withdirs: bool) -> dict[str, bool]:
+        """Every path below, at any depth, and whether it is a directory."""
+        domain, key = _split(path)
+        found: dict[str, bool] = {}
+        with suppress(DomainNotFound):
+            for below in self.client(domain).keys(f"{key}/" if key else ""):
+                name = f"{domain}/{below}"
+                if not name.endswith("/"):
+                    found[name] = False
+                if withdirs:
+                    found.update(dict.fromkeys(_directories(name, path), True))
+        return found
+
+    def _entries(self, found: Iterable[tuple[str, bool]]) -> Iterator[dict[str, Any]]:
+        """Details of paths, in their order; those that are gone by now are left out."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield from filter(None, pool.map(self._entry, found))
+
+    def _entry(self, found: tuple[str, bool]) -> dict[str, Any] | None:
+        path, inner = found
+        return _directory(path) if inner else self._file(path)
+
+    def _file(self, path: str) -> dict[str, Any] | None:
+        domain, key = _split(path)
+        if not key:
+            return None
+        try:
+            info = self.client(domain).info(key)
+        except (KeyNotFound, DomainNotFound):
+            return None
+        return {
+            "name": path,
+            "type": "file",
+            "size": info.length,
+            "fid": info.fid,
+            "class": info.mogile_class,
+            "devcount": info.devcount,
+            "checksum": info.checksum,
+        }
+
+    def _directory_if_there(self, path: str) -> dict[str, Any] | None:
+        if not path:
+            return _directory(path)
+        domain, key = _split(path)
+        try:
+            below = self.client(domain).keys(f"{key}/" if key else "", limit=1)
+            there = any(True for _ in below) or not key
+        except DomainNotFound:
+            return None
+        return _directory(path) if there else None
+
+
+class Uncommitted(io.BufferedIOBase):
+    """A file written inside a transaction: closed like any, stored only when that is committed."""
+
+    def __init__(self, writer: FileWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Buffer) -> int:
+        """Append ``data``; how many bytes that was."""
+        return self._writer.write(data)
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+        return self._writer.tell()
+
+    def commit(self) -> None:
+        """Store the file."""
+        self._writer.close()
+
+    def discard(self) -> None:
+        """Forget the file."""
+        self._writer.discard()
+
+
+def _split(path: str) -> tuple[str, str]:
+    domain, _, key = path.partition("/")
+    return domain, key
+
+
+def _directory(path: str) -> dict[str, Any]:
+    return {"name": path, "type": "directory", "size": 0}
+
+
+def _directories(name: str, top: str) -> Iterator[str]:
+    """The directories that a file's path lies in, down from ``top`` and with it."""
+    end = len(top)
+    while end > 0:
+        yield name[:end]
+        end = name.find("/", end + 1)

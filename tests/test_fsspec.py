@@ -1,0 +1,217 @@
+"""fsspec's own abstract suite on a node, and what is particular to MogileFS."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+
+import fsspec
+import pytest
+from fsspec.tests import abstract
+
+from mogilefs.errors import ConfigurationError
+from mogilefs.fs import MogileFSFileSystem
+from mogilefs.node import Node
+from mogilefs.testing import running_node
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Node]:
+    with running_node({"files": {"one": 1, "two": 2}, "other": {"one": 1}}) as node:
+        yield node
+
+
+class Fixtures(abstract.AbstractFixtures):
+    @pytest.fixture
+    def fs(self, node: Node) -> MogileFSFileSystem:
+        return MogileFSFileSystem(node.tracker, mogile_class="one")
+
+    @pytest.fixture
+    def fs_path(self) -> str:
+        return "files/suite"
+
+    @pytest.fixture
+    def fs_join(self) -> Callable[..., str]:
+        return lambda *parts: "/".join(parts)
+
+    @pytest.fixture
+    def supports_empty_directories(self) -> bool:
+        return False
+
+
+class TestCopy(abstract.AbstractCopyTests, Fixtures):
+    pass
+
+
+class TestGet(abstract.AbstractGetTests, Fixtures):
+    pass
+
+
+class TestPut(abstract.AbstractPutTests, Fixtures):
+    pass
+
+
+class TestOpen(abstract.AbstractOpenTests, Fixtures):
+    pass
+
+
+class TestPipe(abstract.AbstractPipeTests, Fixtures):
+    pass
+
+
+@pytest.fixture
+def fs(node: Node) -> Iterator[MogileFSFileSystem]:
+    fs = MogileFSFileSystem(node.tracker, mogile_class="one")
+    yield fs
+    for domain in ("files", "other"):
+        client = fs.client(domain)
+        for key in list(client.keys()):
+            client.delete(key)
+
+
+def test_a_url_opens_without_any_import_of_ours(fs, node, monkeypatch):
+    monkeypatch.setenv("MOGILEFS_TRACKERS", node.tracker)
+    with fsspec.open("mogilefs://files/a/b.txt", "w", mogile_class="two") as file:
+        file.write("hello")
+    with fsspec.open("mogilefs://files/a/b.txt", trackers=node.tracker) as file:
+        assert file.read() == b"hello"
+    assert fs.info("mogilefs://files/a/b.txt")["class"] == "two"
+
+
+def test_trackers_are_needed(monkeypatch):
+    monkeypatch.delenv("MOGILEFS_TRACKERS", raising=False)
+    with pytest.raises(ConfigurationError, match="MOGILEFS_TRACKERS"):
+        MogileFSFileSystem(skip_instance_cache=True)
+
+
+def test_the_domains_are_the_first_level(fs):
+    assert {"files", "other"} <= set(fs.ls("", detail=False))
+    assert fs.isdir("")
+    assert fs.isdir("files")
+    assert fs.ls("files") == []
+    assert not fs.exists("nosuch")
+    with pytest.raises(FileNotFoundError):
+        fs.ls("nosuch")
+    with pytest.raises(IsADirectoryError):
+        fs.open("files", "rb")
+
+
+def test_a_level_lists_files_and_directories(fs):
+    for name in ("a", "d/1", "d/2", "d/e/3", "z"):
+        fs.pipe(f"files/{name}", name.encode())
+    assert fs.ls("files", detail=False) == ["files/a", "files/d", "files/z"]
+    a, d, _ = fs.ls("files")
+    assert (a["type"], a["size"], a["class"], a["devcount"]) == ("file", 1, "one", 1)
+    assert (d["type"], d["size"]) == ("directory", 0)
+    assert fs.ls("files/d/1", detail=False) == ["files/d/1"]
+    assert fs.find("files") == [f"files/{name}" for name in ("a", "d/1", "d/2", "d/e/3", "z")]
+    assert fs.find("files/d", withdirs=True) == [
+        "files/d", "files/d/1", "files/d/2", "files/d/e", "files/d/e/3",
+    ]  # fmt: skip
+    assert fs.find("files", detail=True)["files/d/e/3"]["size"] == 5
+    assert fs.find("files", maxdepth=1) == ["files/a", "files/z"]
+    assert fs.glob("files/d/*") == ["files/d/1", "files/d/2", "files/d/e"]
+    assert fs.du("files") == 13
+
+
+def test_a_level_costs_what_is_on_it(fs, monkeypatch):
+    for name in ("a", "z", *(f"deep/{number:04}" for number in range(60))):
+        fs.pipe(f"files/{name}", b"")
+    monkeypatch.setattr("mogilefs.levels.PATIENCE", 10)
+    assert fs.ls("files", detail=False) == ["files/a", "files/deep", "files/z"]
+
+
+def test_ranges_are_read_as_python_slices(fs):
+    content = bytes(range(200))
+    fs.pipe("files/k", content)
+    for start, end in ((None, None), (5, 20), (-5, None), (None, -5), (190, 500), (7, 7)):
+        assert fs.cat_file("files/k", start, end) == content[start:end]
+    with fs.open("files/k") as file:
+        assert file.size == 200
+        file.seek(-3, 2)
+        assert file.read() == content[-3:]
+
+
+def test_what_is_missing_is_told_on_opening(fs):
+    for act in (fs.open, fs.cat_file, fs.info, fs.rm, fs.modified, fs.rm_file):
+        with pytest.raises(FileNotFoundError):
+            act("files/nosuch")
+
+
+def test_a_file_whose_block_raises_never_appears(fs):
+    with pytest.raises(ZeroDivisionError), fs.open("files/k", "wb") as file:
+        file.write(b"half" * (1 // 0))
+    assert not fs.exists("files/k")
+
+
+@pytest.mark.parametrize("mode", ["ab", "r+b", "w+b"])
+def test_other_modes_are_refused(fs, mode):
+    with pytest.raises(ValueError, match=mode.replace("+", r"\+")):
+        fs.open("files/k", mode)
+
+
+def test_a_transaction_stores_all_or_nothing(fs):
+    with fs.transaction:
+        with fs.open("files/a", "wb") as file:
+            file.write(b"a")
+        assert not fs.exists("files/a")
+    assert fs.cat("files/a") == b"a"
+    file = fs.open("files/b", "wb", autocommit=False)
+    file.write(b"b")
+    file.close()
+    file.discard()
+    assert not fs.exists("files/b")
+
+
+def test_mv_is_a_rename_within_a_domain(fs):
+    fs.pipe("files/a", b"a")
+    fid = fs.info("files/a")["fid"]
+    fs.mv("files/a", "files/b")
+    assert not fs.exists("files/a")
+    assert fs.info("files/b")["fid"] == fid
+    fs.pipe("files/taken", b"t")
+    fs.mv("files/b", "files/taken")
+    assert fs.cat("files/taken") == b"a"
+    fs.mv("files/taken", "other/c")
+    assert fs.cat("other/c") == b"a"
+    assert not fs.exists("files/taken")
+    fs.pipe("files/d/1", b"1")
+    fs.mv("files/d", "files/e", recursive=True)
+    assert fs.find("files") == ["files/e/1"]
+
+
+def test_directories_come_and_go_with_files(fs):
+    fs.makedirs("files/d/e")
+    assert not fs.exists("files/d")
+    fs.touch("files/d/e/f")
+    assert fs.isdir("files/d")
+    with pytest.raises(OSError, match="not empty"):
+        fs.rmdir("files/d")
+    fs.rm("files/d", recursive=True)
+    assert not fs.exists("files/d")
+    fs.rmdir("files/d")
+
+
+def test_a_file_s_identity_changes_with_its_bytes(fs):
+    fs.pipe("files/k", b"1")
+    before = fs.ukey("files/k")
+    assert fs.ukey("files/k") == before
+    fs.pipe("files/k", b"2")
+    assert fs.ukey("files/k") != before
+    assert fs.modified("files/k").tzinfo is not None
+
+
+def test_it_survives_pickling(fs):
+    fs.pipe("files/k", b"x")
+    assert pickle.loads(pickle.dumps(fs)).cat("files/k") == b"x"
+
+
+def test_caches_of_fsspec_work_on_top(fs, node, tmp_path):
+    fs.pipe("files/k", b"cached")
+    cached = fsspec.filesystem(
+        "filecache",
+        target_protocol="mogilefs",
+        target_options={"trackers": node.tracker},
+        cache_storage=str(tmp_path),
+    )
+    assert cached.cat("files/k") == b"cached"
