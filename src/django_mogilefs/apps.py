@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core.checks import register
 
 
 class MogileFSConfig(AppConfig):
@@ -8,3 +9,12 @@ class MogileFSConfig(AppConfig):
 
     name = "django_mogilefs"
     verbose_name = "MogileFS"
+
+    def ready(self) -> None:
+        # Not above: Django imports this module before it is ready for models and storages.
+        from django_mogilefs import checks
+
+        for check in (checks.check_options, checks.check_urls, checks.check_static):
+            register(check, checks.TAG)
+        for deploy_check in (checks.check_front, checks.NetworkCheck()):
+            register(deploy_check, checks.TAG, deploy=True)

@@ -223,6 +223,12 @@ class MogileFSStorage(Configured, Storage):
         """
         return listing.listdir(self.client, names.directory_prefix(path, self.location))
 
+    def names(self, prefix: str = "") -> Iterator[str]:
+        """The names of all files, in all directories, that begin with the prefix."""
+        root = f"{self.location}/" if self.location else ""
+        for key in self.client.keys(root + prefix):
+            yield key[len(root) :]
+
     def url(self, name: str | None) -> str:
         """``base_url`` plus the key. Waits for nothing, so the file need not exist."""
         key = self.key(str(name or "").replace("\\", "/").lstrip("/"))

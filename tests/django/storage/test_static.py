@@ -1,0 +1,137 @@
+"""Static files: collected in parallel, unchanged ones left alone, hashed ones never missing."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+
+import pytest
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.core.management import call_command
+from django.test import override_settings
+
+from mogilefs import ClassNotFound
+from mogilefs.node import Node
+
+PLAIN = "django_mogilefs.static.MogileFSStaticStorage"
+MANIFEST = "django_mogilefs.static.MogileFSManifestStaticStorage"
+
+
+@pytest.fixture
+def sources(tmp_path, mogilefs_storage):
+    """A directory of static files that collectstatic finds, and where they go to."""
+    (tmp_path / "css").mkdir()
+    (tmp_path / "css" / "site.css").write_text("body { background: url('../dot.png') }")
+    (tmp_path / "dot.png").write_bytes(b"\x89PNG dot")
+    (tmp_path / "big.bin").write_bytes(bytes(2 * 2**20))
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    with override_settings(STATICFILES_DIRS=[tmp_path]):
+        yield tmp_path
+
+
+@pytest.fixture(params=[PLAIN, MANIFEST])
+def backend(request, sources):
+    with use(request.param):
+        yield request.param
+
+
+def use(backend: str, **options: object) -> override_settings:
+    options = {"location": "static", **options}
+    return override_settings(
+        STORAGES={
+            "default": {"BACKEND": "django_mogilefs.storage.MogileFSStorage"},
+            "staticfiles": {"BACKEND": backend, "OPTIONS": options},
+        }
+    )
+
+
+def collect(*flags: str) -> str:
+    out = io.StringIO()
+    call_command("collectstatic", *flags, interactive=False, verbosity=2, stdout=out)
+    return out.getvalue()
+
+
+def test_what_was_collected_is_there_and_addressed_below_the_static_url(backend):
+    assert "3 static files copied" in collect()
+    url = staticfiles_storage.url("css/site.css")
+    assert re.fullmatch(r"/static/static/css/site(\.\w{12})?\.css", url)
+    name = url.removeprefix("/static/static/")
+    assert staticfiles_storage.open(name).read().startswith(b"body { background: url(")
+
+
+def test_the_unchanged_is_skipped_and_the_changed_replaced(backend, sources):
+    collect()
+    (sources / "dot.png").write_bytes(b"\x89PNG another dot")
+    assert "1 static file copied, 2 unmodified" in collect()
+    assert staticfiles_storage.open("dot.png").read() == b"\x89PNG another dot"
+
+
+def test_a_younger_source_of_the_same_bytes_is_skipped_where_checksums_are_kept(
+    sources, mogilefs_node: Node, mogilefs_storage
+):
+    admin = mogilefs_storage.client.admin
+    admin.create_class("test", "hashed", hashtype="MD5")
+    with use(PLAIN, mogile_class="hashed", checksum="MD5"):
+        collect()
+        os.utime(sources / "dot.png", (4e9, 4e9))
+        assert "0 static files copied, 3 unmodified" in collect()
+        (sources / "dot.png").write_bytes(b"\x89PNG DOT")
+        assert "1 static file copied, 2 unmodified" in collect()
+
+
+def test_a_younger_source_is_copied_where_no_checksums_are_kept(backend, sources):
+    collect()
+    os.utime(sources / "dot.png", (4e9, 4e9))
+    assert "1 static file copied, 2 unmodified" in collect()
+
+
+def test_clearing_deletes_all_of_it_and_nothing_else(backend, mogilefs_storage):
+    mogilefs_storage.client.store("avatars/a.png", b"not static")
+    staticfiles_storage.client.store("static/deep/er/old.js", b"old")
+    assert "Deleting 'deep/er/old.js'" in collect("--clear")
+    assert not staticfiles_storage.exists("deep/er/old.js")
+    assert staticfiles_storage.exists("dot.png")
+    assert mogilefs_storage.exists("avatars/a.png")
+
+
+def test_a_dry_run_changes_nothing(backend):
+    collect("--dry-run", "--clear")
+    assert list(staticfiles_storage.names()) == []
+
+
+def test_an_upload_that_fails_fails_the_command(sources, mogilefs_storage):
+    with use(PLAIN, mogile_class="nosuch"), pytest.raises(ClassNotFound):
+        collect()
+
+
+def test_hashed_names_refer_to_each_other_and_come_from_the_manifest(sources):
+    with use(MANIFEST):
+        collect()
+        dot = staticfiles_storage.stored_name("dot.png")
+        css = staticfiles_storage.open(staticfiles_storage.stored_name("css/site.css")).read()
+    assert re.fullmatch(r"dot\.\w{12}\.png", dot)
+    assert dot.encode() in css
+    with use(MANIFEST):  # made anew: this one has read it
+        assert staticfiles_storage.stored_name("dot.png") == dot
+        assert staticfiles_storage.manifest_hash
+
+
+def test_hashed_files_that_are_there_are_not_deleted_or_sent_again(sources):
+    with use(MANIFEST):
+        collect()
+        names = set(staticfiles_storage.names())
+        fids = {name: fid(name) for name in names - {"staticfiles.json"}}
+        collect()
+        assert set(staticfiles_storage.names()) == names
+        assert {name: fid(name) for name in fids} == fids
+
+
+def fid(name: str) -> int:
+    return staticfiles_storage.client.info(f"static/{name}").fid
+
+
+def test_making_a_manifest_storage_asks_nothing():
+    with use(MANIFEST, trackers=["127.0.0.1:1"]):
+        assert staticfiles_storage.location == "static"
