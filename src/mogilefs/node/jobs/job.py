@@ -33,6 +33,7 @@ class Job(ABC):
         self.interval = interval
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     @abstractmethod
     async def step(self) -> bool:
@@ -44,18 +45,20 @@ class Job(ABC):
 
     def start(self) -> None:
         """Begin to loop."""
+        self._stopping = False
         self._task = asyncio.create_task(self._run(), name=type(self).__name__)
 
     async def stop(self) -> None:
         """End the loop; work under way gets a moment to finish. May be called twice."""
         task, self._task = self._task, None
         if task is not None:
+            self._stopping = True  # wait_for loses a cancellation in Python 3.10 and 3.11
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 more = await self.step()
             except Exception:  # the loop must outlive any fault of one step
