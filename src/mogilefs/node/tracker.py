@@ -217,7 +217,7 @@ class TrackerConnection(asyncio.Protocol):
         """The reply to a line, or what will become one. An empty line gets none."""
         if line.startswith(b"!") and line[1:2].isalpha():
             return manage(self._door, self, to_text(line[1:]))
-        if not line.strip(b" \t"):
+        if not line:
             return b""
         started = time.perf_counter()
         request = decode_request(line)

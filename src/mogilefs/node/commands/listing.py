@@ -117,7 +117,7 @@ def _debug_file(ctx: Context, fid: int) -> Values:
 
 
 _QUEUES = {
-    "tempfile": ("tempfile", "createtime, classid, dmid, dkey, devids"),
+    "tempfile": ("tempfile", "classid, dmid, dkey, devids"),
     "replqueue": ("file_to_replicate", "fid, nexttry, fromdevid, failcount, flags"),
     "delqueue": ("file_to_delete2", "fid, nexttry, failcount"),
     "fsckqueue": ("file_to_queue", "fid, devid, type, nexttry, failcount, flags, arg"),
