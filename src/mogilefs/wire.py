@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .errors import ProtocolError
 
@@ -40,7 +41,12 @@ def to_text(data: bytes) -> str:
 
 def escape(text: str) -> bytes:
     """``text`` as a value in a request or reply: what is not plain becomes ``+`` or ``%XX``."""
-    return _UNSAFE.sub(lambda match: _ESCAPES[match[0]], to_bytes(text))
+    data = to_bytes(text)
+    return _UNSAFE.sub(_escaped, data) if _UNSAFE.search(data) else data
+
+
+def _escaped(match: re.Match[bytes]) -> bytes:
+    return _ESCAPES[match[0]]
 
 
 def unescape(data: bytes) -> str:
@@ -52,11 +58,17 @@ def unescape(data: bytes) -> str:
     return to_text(data)
 
 
+_name = lru_cache(1024)(escape)
+"""Names come again and again."""
+
+
 def _pairs(values: Mapping[str, object]) -> bytes:
     return b"&".join(
-        escape(name) + b"=" + escape(value if isinstance(value, str) else str(value))
-        for name, value in values.items()
-        if value is not None
+        [
+            _name(name) + b"=" + (b"%d" % value if type(value) is int else escape(str(value)))
+            for name, value in values.items()
+            if value is not None
+        ]
     )
 
 

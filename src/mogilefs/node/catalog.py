@@ -139,7 +139,8 @@ class Catalog:
         """
         write = _Write(function, durable, asyncio.get_running_loop())
         self._queue.put(write)
-        return await asyncio.shield(write.future)
+        result: T = await write.future  # cancelled or not, the change is made
+        return result
 
     def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         mode = "ro" if read_only else "rwc"

@@ -108,7 +108,10 @@ class Devices:
     def size(self, devid: int, fid: int) -> int | None:
         """The length of a file in bytes; None where it, or its device's directory, is missing."""
         try:
-            return os.stat(self.path(devid, fid), follow_symlinks=False).st_size
+            path = (
+                f"{self.root}/dev{devid}/{layout.file_path(fid)}"  # a Path takes ten times as long
+            )
+            return os.stat(path, follow_symlinks=False).st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
 
