@@ -24,24 +24,36 @@ class DeadDevices(Job):
         super().__init__(context.timings.poll)
         self._context = context
         self._replicate = replicate
+        self._reached: dict[int, int] = {}
 
     async def step(self) -> bool:
-        dead = [d.devid for d in self._context.registry.devices.values() if d.status == "dead"]
-        for devid in dead:
-            fids = self._files(devid)
-            if fids:
-                if self._backlog() >= self._context.timings.backlog:
-                    return False
-                await self._context.catalog.write(lambda db: _forget(db, devid, fids))  # noqa: B023 - awaited here
-                log.info("device %d is dead: %d files are to be copied anew", devid, len(fids))
-                self._replicate()
-                return True
+        for device in list(self._context.registry.devices.values()):
+            if device.status == "dead" and self._holds_files(device.devid):
+                return await self._forget_some(device.devid)
         return False
 
-    def _files(self, devid: int) -> list[int]:
-        rows = self._context.catalog.read(
-            "SELECT fid FROM file_on WHERE devid = ? ORDER BY rowid LIMIT ?",
-            (devid, self._context.timings.batch),
+    def _holds_files(self, devid: int) -> bool:
+        return bool(
+            self._context.catalog.read("SELECT 1 FROM file_on WHERE devid = ? LIMIT 1", (devid,))
+        )
+
+    async def _forget_some(self, devid: int) -> bool:
+        """Forget the next files of a device; False where the queue is long enough."""
+        if self._backlog() >= self._context.timings.backlog:
+            return False
+        fids = await self._context.catalog.scan(lambda db: self._files(db, devid))
+        self._reached[devid] = fids[-1] if fids else 0
+        if fids:
+            await self._context.catalog.write(lambda db: _forget(db, devid, fids))
+            log.info("device %d is dead: %d files are to be copied anew", devid, len(fids))
+            self._replicate()
+        return True
+
+    def _files(self, db: Connection, devid: int) -> list[int]:
+        """In the order of fids. The plus keeps SQLite off the index by device, which would sort."""
+        rows = db.execute(
+            "SELECT fid FROM file_on WHERE +devid = ? AND fid > ? ORDER BY fid LIMIT ?",
+            (devid, self._reached.get(devid, 0), self._context.timings.batch),
         )
         return [fid for (fid,) in rows]
 

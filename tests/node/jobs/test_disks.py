@@ -1,0 +1,175 @@
+"""Disks that die, are emptied, disappear, fill up, turn read-only, or come back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.farm import Farm, until
+
+
+def stored(farm: Farm, count: int, mogile_class: str, copies: int) -> dict[str, int]:
+    """Several files with all their copies; their fids by key."""
+    keys = [f"k{number}" for number in range(count)]
+    fids = {k: farm.client.store(k, k.encode(), mogile_class=mogile_class).fid for k in keys}
+    until(lambda: all(len(farm.locations(key)) == copies for key in keys) and farm.idle())
+    return fids
+
+
+def test_a_dead_disk_heals(farm: Farm) -> None:
+    fids = stored(farm, 30, "avatar", 3)
+    shutil.rmtree(farm.directory / "dev2")
+    farm.set_state(2, "dead")
+    until(lambda: not farm.rows("SELECT 1 FROM file_on WHERE devid = 2"))
+    until(lambda: all(len(farm.locations(key)) == 3 for key in fids) and farm.idle())
+    for key, fid in fids.items():
+        assert farm.copies(fid) == dict.fromkeys(farm.locations(key), key.encode())
+        assert farm.client.read(key) == key.encode()
+
+
+def test_the_oldest_trouble_is_mended_first(farm: Farm) -> None:
+    fids = list(stored(farm, 30, "avatar", 3).values())
+    farm.rows("DELETE FROM file_to_replicate")
+    farm.node.jobs.context.claims.take(fids[0])  # holds the first one up
+    farm.set_state(2, "dead")
+    until(lambda: not farm.rows("SELECT 1 FROM file_on WHERE devid = 2"))
+    queued = farm.rows("SELECT fid FROM file_to_replicate ORDER BY nexttry, rowid")
+    assert queued == sorted(queued)
+    farm.node.jobs.context.claims.release(fids[0])
+    until(lambda: all(len(farm.locations(f"k{number}")) == 3 for number in range(30)))
+
+
+def test_traffic_goes_on_while_a_disk_is_healed(farm: Farm) -> None:
+    fids = stored(farm, 30, "avatar", 3)
+    farm.set_state(2, "dead")
+    fresh = farm.client.store("new", b"new", mogile_class="avatar").fid
+    assert farm.client.read("new") == b"new"
+    until(lambda: all(len(farm.locations(key)) == 3 for key in (*fids, "new")) and farm.idle())
+    assert 2 not in farm.copies(fresh)
+
+
+def test_the_only_copy_on_a_dead_disk_is_missed_until_the_disk_comes_back(farm: Farm) -> None:
+    fid = farm.store("only", b"bytes")
+    [devid] = farm.locations("only")
+    farm.set_state(devid, "dead")
+    until(lambda: farm.client.info("only").devcount == 0)
+    assert farm.client.paths("only") == []
+    farm.set_state(devid, "down")
+    farm.set_state(devid, "alive")
+    until(lambda: farm.locations("only") == [devid])
+    assert farm.client.read("only") == b"bytes"
+    assert farm.fid("only") == fid
+
+
+def test_drain_empties_a_disk(farm: Farm) -> None:
+    fids = stored(farm, 30, "pair", 2)
+    farm.set_state(3, "drain")
+    until(lambda: not farm.rows("SELECT 1 FROM file_on WHERE devid = 3") and farm.idle())
+    assert all(3 not in farm.copies(fid) for fid in fids.values())
+    assert all(len(farm.locations(key)) == 2 for key in fids)
+    assert all(farm.client.read(key) == key.encode() for key in fids)
+
+
+def test_drain_keeps_the_copy_that_has_nowhere_to_go(tmp_path: Path) -> None:
+    with Farm(tmp_path, devices=2) as farm:
+        fid = farm.store("face", b"bytes", "pair", 2)
+        farm.set_state(2, "drain")
+        until(lambda: farm.rows("SELECT 1 FROM file_to_queue WHERE failcount > 0"))
+        assert farm.locations("face") == [1, 2]
+        assert len(farm.copies(fid)) == 2
+
+
+def takes_nothing_new(farm: Farm, devid: int) -> bool:
+    """Twenty files, none of which goes to the device."""
+    fids = [farm.client.store(f"n{n}", b"new", mogile_class="thumb").fid for n in range(20)]
+    return all(not farm.copy(devid, fid).exists() for fid in fids)
+
+
+def test_a_disk_that_disappears_is_seen_and_gets_nothing_new(farm: Farm) -> None:
+    face = farm.store("face", b"bytes", "avatar", 3)
+    gone = farm.locations("face")[0]
+    (farm.directory / f"dev{gone}").rename(farm.directory / "away")
+    until(lambda: farm.observed(gone) == "unreachable")
+    assert takes_nothing_new(farm, gone)
+    assert farm.client.read("face") == b"bytes"
+    assert not (farm.directory / f"dev{gone}").exists()
+    assert farm.locations("face").count(gone) == 1  # it may come back: nothing is forgotten
+    (farm.directory / "away").rename(farm.directory / f"dev{gone}")
+    until(lambda: farm.observed(gone) == "writeable")
+    assert len(farm.copies(face)) == 3
+
+
+def test_a_file_in_the_place_of_a_disk_is_no_disk(farm: Farm) -> None:
+    shutil.rmtree(farm.directory / "dev1")
+    (farm.directory / "dev1").write_text("not a directory")
+    until(lambda: farm.observed(1) == "unreachable")
+    assert takes_nothing_new(farm, 1)
+
+
+@contextmanager
+def own_disk(directory: Path, size: str) -> Iterator[bool]:
+    """A small file system of its own at ``directory``; False where one may not mount any."""
+    directory.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(directory)]
+    mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(directory)], check=True)
+
+
+def test_a_disk_that_turns_read_only_is_seen_and_gets_nothing_new(tmp_path: Path) -> None:
+    disk = tmp_path / "node" / "dev1"
+    with own_disk(disk, "200m") as mounted, Farm(tmp_path / "node", devices=3) as farm:
+        fid = farm.store("face", b"bytes", "avatar", 3)
+        if mounted:
+            subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        else:  # nothing can be written where uploads are kept, all else can be read
+            shutil.rmtree(disk / ".incoming")
+            (disk / ".incoming").write_text("")
+        until(lambda: farm.observed(1) == "readable")
+        assert takes_nothing_new(farm, 1)
+        assert farm.copy(1, fid).read_bytes() == b"bytes"
+        assert 1 in farm.locations("face")
+
+
+def test_a_disk_whose_mount_is_lost_is_not_confused_with_the_directory_below(
+    tmp_path: Path,
+) -> None:
+    disk = tmp_path / "node" / "dev1"
+    with own_disk(disk, "200m") as mounted, Farm(tmp_path / "node", devices=3) as farm:
+        if not mounted:
+            shutil.rmtree(disk)
+        else:
+            subprocess.run(["umount", "-l", str(disk)], check=True)
+        until(lambda: farm.observed(1) == "unreachable")
+        assert takes_nothing_new(farm, 1)
+        subprocess.run(["mount", "-t", "tmpfs", "none", str(disk)], check=True) if mounted else None
+
+
+def test_a_full_disk_is_seen_and_gets_nothing_new(tmp_path: Path) -> None:
+    with Farm(tmp_path / "node", devices=3) as farm:
+        farm.node.devices.room(1)._quota = 1000  # the same as a disk of that size
+        farm.node.devices.room(1).changed(1000)
+        until(lambda: farm.observed(1) == "readable")
+        assert takes_nothing_new(farm, 1)
+        farm.store("face", b"bytes", "avatar", 2)
+        assert 1 not in farm.locations("face")
+
+
+@pytest.mark.parametrize(
+    ("state", "observed"), [("readonly", "readable"), ("drain", "writeable"), ("down", "")]
+)
+def test_a_device_takes_files_only_while_it_is_alive(farm: Farm, state: str, observed: str) -> None:
+    farm.set_state(1, state)
+    until(lambda: farm.observed(1) == observed)
+    assert takes_nothing_new(farm, 1)
+    farm.set_state(1, "alive")
+    until(lambda: farm.observed(1) == "writeable")
