@@ -329,8 +329,8 @@ def _identity(path: str) -> tuple[int, ...]:
     found = os.lstat(path)
     if stat.S_ISLNK(found.st_mode):
         behind = os.stat(path)
-        return found.st_dev, found.st_ino, behind.st_dev, behind.st_ino
-    return found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino, behind.st_dev, behind.st_ino, behind.st_mode
+    return found.st_dev, found.st_ino, found.st_mode  # a file may be given a directory's number
 
 
 def _compare(

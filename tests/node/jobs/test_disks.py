@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ def stored(farm: Farm, count: int, mogile_class: str, copies: int) -> dict[str, 
 
 def test_a_dead_disk_heals(farm: Farm) -> None:
     fids = stored(farm, 30, "avatar", 3)
-    shutil.rmtree(farm.directory / "dev2")
+    (farm.directory / "dev2").rename(farm.directory / "away")
     farm.set_state(2, "dead")
     until(lambda: not farm.rows("SELECT 1 FROM file_on WHERE devid = 2"))
     until(lambda: all(len(farm.locations(key)) == 3 for key in fids) and farm.idle())
@@ -106,7 +105,7 @@ def test_a_disk_that_disappears_is_seen_and_gets_nothing_new(farm: Farm) -> None
 
 
 def test_a_file_in_the_place_of_a_disk_is_no_disk(farm: Farm) -> None:
-    shutil.rmtree(farm.directory / "dev1")
+    (farm.directory / "dev1").rename(farm.directory / "away")
     (farm.directory / "dev1").write_text("not a directory")
     until(lambda: farm.observed(1) == "unreachable")
     assert takes_nothing_new(farm, 1)
@@ -132,7 +131,7 @@ def test_a_disk_that_turns_read_only_is_seen_and_gets_nothing_new(tmp_path: Path
         if mounted:
             subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         else:  # nothing can be written where uploads are kept, all else can be read
-            shutil.rmtree(disk / ".incoming")
+            (disk / ".incoming").rename(disk / "0000")
             (disk / ".incoming").write_text("")
         until(lambda: farm.observed(1) == "readable")
         assert takes_nothing_new(farm, 1)
@@ -146,7 +145,7 @@ def test_a_disk_whose_mount_is_lost_is_not_confused_with_the_directory_below(
     disk = tmp_path / "node" / "dev1"
     with own_disk(disk, "200m") as mounted, Farm(tmp_path / "node", devices=3) as farm:
         if not mounted:
-            shutil.rmtree(disk)
+            disk.rename(tmp_path / "away")
         else:
             subprocess.run(["umount", "-l", str(disk)], check=True)
         until(lambda: farm.observed(1) == "unreachable")
