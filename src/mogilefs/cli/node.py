@@ -53,10 +53,16 @@ def _devices(text: str) -> int | tuple[int, ...]:
     return numbers[0] if "," not in text else numbers
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+def configure(parser: argparse.ArgumentParser, directory: str | None = None) -> None:
+    """Declare the options; DIR may be left out where a default is given."""
     add = parser.add_argument
-    add("directory", metavar="DIR", help="where everything lies; made if it is not there")
+    add(
+        "directory",
+        metavar="DIR",
+        nargs="?" if directory else None,
+        default=directory,
+        help="where everything lies; made if it is not there",
+    )
     add(
         "--devices",
         type=_devices,

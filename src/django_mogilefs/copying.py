@@ -1,0 +1,100 @@
+"""One file from one storage to another: compared, copied, read back, and only then deleted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.core.files.base import File
+from django.core.files.storage import Storage
+
+if TYPE_CHECKING:
+    AnyFile = File[Any]
+else:
+    AnyFile = File
+
+COPIED, UNCHANGED = "copied", "unchanged"
+
+
+class CopyFailed(Exception):
+    """A file could not be copied as asked; the text says why."""
+
+
+class Hashed(AnyFile):
+    """A file with the checksum of what was read since it was last rewound."""
+
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._digest = hashlib.sha256()
+        return int(self._file.seek(offset, whence))
+
+    def checksum(self) -> str:
+        return self._digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Copies files by name. Raises CopyFailed, and what the storages raise."""
+
+    source: Storage
+    destination: Storage
+    overwrite: bool = False
+    delete_source: bool = False
+    dry_run: bool = False
+
+    def __call__(self, name: str) -> str:
+        """``"copied"``, or ``"unchanged"`` where the destination has the same bytes already."""
+        outcome = self._outcome(name)
+        if self.dry_run:
+            return outcome
+        if outcome == COPIED:
+            self._copy(name)
+        if self.delete_source:
+            self.source.delete(name)
+        return outcome
+
+    def _outcome(self, name: str) -> str:
+        if not self.source.exists(name):
+            raise CopyFailed("is not in the source")
+        if not self.destination.exists(name):
+            return COPIED
+        if self._is_same(name):
+            return UNCHANGED
+        if not self.overwrite:
+            raise CopyFailed("is in the destination with other content (--overwrite replaces it)")
+        return COPIED
+
+    def _is_same(self, name: str) -> bool:
+        if self.source.size(name) != self.destination.size(name):
+            return False
+        return _checksum(self.source, name) == _checksum(self.destination, name)
+
+    def _copy(self, name: str) -> None:
+        self.destination.delete(name)
+        with self.source.open(name) as file:
+            content = Hashed(file)
+            saved = self.destination.save(name, content)
+        if saved != name:
+            self.destination.delete(saved)
+            raise CopyFailed(f"was saved by another at the same time (this copy as {saved!r})")
+        if _checksum(self.destination, name) != content.checksum():
+            self.destination.delete(name)
+            raise CopyFailed("arrived with other bytes")
+
+
+def _checksum(storage: Storage, name: str) -> str:
+    with storage.open(name) as file:
+        content = Hashed(file)
+        for _ in content.chunks():
+            pass
+        return content.checksum()

@@ -1,0 +1,157 @@
+"""Copy files from one storage to another, verified, several at a time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from django.core.files.storage import InvalidStorageError, Storage, storages
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from django_mogilefs.copying import COPIED, Copy
+from django_mogilefs.references import fields_named, fields_on, names_in
+
+HELD = 1000
+"""Names that are handed to the workers ahead."""
+
+
+class Command(BaseCommand):
+    """Copies by reference (what FileFields name) or by listing, between any two aliases."""
+
+    help = (
+        "Copies files from one alias of STORAGES to another, in either direction. What is there"
+        " already with the same bytes is left alone, so an interrupted copy goes on when it is"
+        " started again. Exits with 1 if a file could not be copied."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("source", help="the alias in STORAGES to copy from")
+        add("destination", help="the alias in STORAGES to copy to")
+        add(
+            "--field",
+            action="append",
+            default=[],
+            metavar="APP.MODEL.FIELD",
+            help="copy what this FileField refers to; by default all fields on either storage",
+        )
+        add(
+            "--list",
+            nargs="?",
+            const="",
+            metavar="DIRECTORY",
+            help="copy all files that the source lists (below a directory), referred to or not",
+        )
+        add("--workers", type=int, default=8, metavar="N", help="files at a time (%(default)s)")
+        add("--overwrite", action="store_true", help="replace files that differ; else they fail")
+        add("--delete-source", action="store_true", help="delete each file that was verified")
+        add("--dry-run", action="store_true", help="only tell what would be copied")
+        add(
+            "--journal",
+            type=Path,
+            metavar="FILE",
+            help="note here what is done: the next run need not compare it again",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        source, destination = (_storage(options[name]) for name in ("source", "destination"))
+        journal = Journal(options["journal"])
+        names = [each for each in self._names(source, destination, options) if each not in journal]
+        copy = Copy(
+            source,
+            destination,
+            overwrite=options["overwrite"],
+            delete_source=options["delete_source"],
+            dry_run=options["dry_run"],
+        )
+        failed = self._run(copy, names, options, journal)
+        if failed:
+            self.stderr.write("\n".join(f"{name}: {why}" for name, why in sorted(failed.items())))
+            raise CommandError(f"{len(failed)} of {len(names)} files were not copied.")
+
+    def _names(self, source: Storage, destination: Storage, options: Any) -> Iterable[str]:
+        if options["list"] is not None:
+            return _listed(source, options["list"])
+        fields = fields_named(options["field"]) or fields_on(source, destination)
+        if not fields:
+            raise CommandError("No FileField is on either storage: name one, or use --list.")
+        return sorted(names_in(fields))
+
+    def _run(
+        self, copy: Copy, names: list[str], options: Any, journal: Journal
+    ) -> dict[str, Exception]:
+        failed: dict[str, Exception] = {}
+        counts: dict[str, int] = {}
+        show = options["verbosity"] > 0 and sys.stderr.isatty()
+        with tqdm(total=len(names), unit=" files", disable=not show) as bar:
+            for name, result in _in_parallel(copy, names, options["workers"]):
+                bar.update()
+                if isinstance(result, Exception):
+                    failed[name] = result
+                    continue
+                counts[result] = counts.get(result, 0) + 1
+                if options["verbosity"] > 1 or (options["dry_run"] and result == COPIED):
+                    self.stdout.write(f"{result} {name}")
+                if not options["dry_run"]:
+                    journal.add(name)
+        told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "nothing"
+        self.stdout.write(
+            f"{'Would be: ' if options['dry_run'] else ''}{told}, {len(failed)} failed"
+        )
+        return failed
+
+
+def _storage(alias: str) -> Storage:
+    try:
+        return storages[alias]
+    except InvalidStorageError as error:
+        raise CommandError(str(error)) from error
+
+
+def _listed(storage: Storage, directory: str) -> Iterator[str]:
+    """Every file in a directory and below."""
+    directories, files = storage.listdir(directory)
+    prefix = f"{directory.rstrip('/')}/" if directory else ""
+    yield from (prefix + name for name in files)
+    for name in directories:
+        yield from _listed(storage, prefix + name)
+
+
+def _in_parallel(
+    work: Callable[[str], str], names: Iterable[str], workers: int
+) -> Iterator[tuple[str, str | Exception]]:
+    """What the work returned or raised for each name, as it is done."""
+    waiting = iter(names)
+    with ThreadPoolExecutor(workers, "mogilefs-copy") as pool:
+        try:
+            while batch := list(islice(waiting, HELD)):
+                running = {pool.submit(work, name): name for name in batch}
+                for done in as_completed(running):
+                    error = done.exception()
+                    if error is not None and not isinstance(error, Exception):
+                        raise error
+                    yield running[done], error or done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class Journal:
+    """The names that earlier runs have done with, one a line; without a file it keeps nothing."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text("utf-8").splitlines() if path is not None and path.exists() else []
+        self._done = frozenset(lines)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._done
+
+    def add(self, name: str) -> None:
+        if self._path is not None:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{name}\n")

@@ -1,0 +1,61 @@
+"""Run the embedded node for this project, with the domains and classes that its storages name."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from django_mogilefs.project import StorageUse, storage_uses
+from django_mogilefs.storage import MogileFSStorage
+from mogilefs import MogileFSError
+from mogilefs.cli import node
+
+MINDEVCOUNT = 2
+"""Replicas in a class that only a storage names; ``--class NAME:N`` says otherwise."""
+
+
+class Command(BaseCommand):
+    """`mogilefs node`, with what the settings tell as defaults."""
+
+    help = (
+        "Runs a MogileFS for this project on this machine: it listens where MOGILEFS_TRACKERS'"
+        " first entry says, and has the domains and classes that the project's storages name."
+        " A --class before any --domain belongs to MOGILEFS_DOMAIN."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        node.configure(
+            parser, directory=str(Path(getattr(settings, "BASE_DIR", ".")) / ".mogilefs")
+        )
+        use = StorageUse("the settings", MogileFSStorage, {})
+        try:
+            parser.set_defaults(
+                tracker=use.look_up("trackers")[0], domains=[(use.look_up("domain"), {})]
+            )
+        except ImproperlyConfigured:
+            return  # all is in the options of STORAGES, or nothing is set
+
+    def handle(self, **options: Any) -> None:
+        told = Namespace(**options)
+        told.domains = [*project_domains().items(), *told.domains]
+        try:
+            node.run(told)
+        except MogileFSError as error:
+            raise CommandError(str(error)) from error
+
+
+def project_domains() -> dict[str, dict[str, int]]:
+    """Every domain that a storage names, with the classes that storages name in it."""
+    domains: dict[str, dict[str, int]] = {}
+    for use in storage_uses():
+        classes = domains.setdefault(use.look_up("domain"), {})
+        name = use.look_up("mogile_class")
+        if isinstance(name, str) and name != "default":
+            classes[name] = MINDEVCOUNT
+    return domains

@@ -1,0 +1,131 @@
+"""Find keys that nothing refers to, and references to keys that are not there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from django_mogilefs.clients import ClientOptions, get_client
+from django_mogilefs.project import storage_uses
+from django_mogilefs.references import Field, fields
+from django_mogilefs.static import MogileFSStaticStorage
+from django_mogilefs.storage import MogileFSStorage
+from mogilefs import Client, KeyNotFound
+from mogilefs.upload import PRIVATE
+
+UPLOAD_TIME = timedelta(hours=1)
+"""A key of an upload that is not finished is nobody's after this long."""
+
+
+class Command(BaseCommand):
+    """Compares what FileFields refer to with what the trackers list."""
+
+    help = (
+        "Lists keys that no FileField refers to ('orphan') and references whose key is missing"
+        " ('missing'). Only the domains and locations of fields' storages are looked at, static"
+        " files are not. Files that something else than a FileField refers to (thumbnails, for"
+        " one) count as orphans: see --exclude. Nothing is deleted without --delete."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--delete", action="store_true", help="delete the orphans")
+        parser.add_argument(
+            "--exclude",
+            action="append",
+            default=[],
+            metavar="PREFIX",
+            help="leave keys alone that begin with this; may be repeated",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        orphans = missing = 0
+        for place, referring in _places().items():
+            client = get_client(place)
+            references = _references(referring)
+            keys = set(_keys(client, referring))
+            spared = (*options["exclude"], *_static_prefixes(place))
+            unknown = [key for key in keys - references.keys() if not key.startswith(spared)]
+            if unknown:  # what was saved since the first look is no orphan
+                known = _references(referring)
+                unknown = [key for key in unknown if key not in known]
+            orphans += sum(self._orphan(client, key, options["delete"]) for key in sorted(unknown))
+            missing += self._missing(client, references, keys)
+        done = "deleted" if options["delete"] else "listed"
+        self.stdout.write(f"{orphans} orphans {done}, {missing} references without a key")
+
+    def _orphan(self, client: Client, key: str, delete: bool) -> int:
+        if key.startswith(PRIVATE) and not _is_abandoned(client, key):
+            return 0
+        self.stdout.write(f"orphan {client.domain}:{key}")
+        if delete:
+            _delete(client, key)
+        return 1
+
+    def _missing(self, client: Client, references: dict[str, list[str]], keys: set[str]) -> int:
+        """Tell of references without a key; each is looked at once more."""
+        lost = [key for key in sorted(references.keys() - keys) if not client.exists(key)]
+        for key in lost:
+            for who in references[key]:
+                self.stdout.write(f"missing {client.domain}:{key} of {who}")
+        return sum(len(references[key]) for key in lost)
+
+
+def _places() -> dict[ClientOptions, list[Field]]:
+    """The fields on MogileFS, by the client that their storages use."""
+    places: defaultdict[ClientOptions, list[Field]] = defaultdict(list)
+    for field in fields():
+        if isinstance(field.storage, MogileFSStorage):
+            places[field.storage.client_options].append(field)
+    return places
+
+
+def _references(referring: list[Field]) -> dict[str, list[str]]:
+    """Every key that is referred to, with the rows that do."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for field in referring:
+        assert isinstance(field.storage, MogileFSStorage)
+        for pk, name in field.names():
+            found[field.storage.key(name)].append(f"{field.label} {pk}")
+    return dict(found)
+
+
+def _keys(client: Client, referring: list[Field]) -> Iterator[str]:
+    """All keys in the locations of these fields' storages, each once."""
+    locations = {getattr(field.storage, "location", "") for field in referring}
+    prefixes = {f"{location}/" if location else "" for location in locations}
+    for prefix in prefixes:
+        if not any(prefix != other and prefix.startswith(other) for other in prefixes):
+            yield from client.keys(prefix)
+
+
+def _static_prefixes(place: ClientOptions) -> list[str]:
+    """Where static files lie among the others; CommandError where they cannot be told apart."""
+    prefixes = []
+    for use in storage_uses():
+        same = use.look_up("domain") == place.domain and use.look_up("trackers") == place.trackers
+        if issubclass(use.backend, MogileFSStaticStorage) and same:
+            if not use.look_up("location"):
+                raise CommandError(
+                    f"{use.where} keeps static files in the domain {place.domain!r} without a"
+                    " location: they cannot be told from orphans."
+                )
+            prefixes.append(f"{use.look_up('location')}/")
+    return prefixes
+
+
+def _is_abandoned(client: Client, key: str) -> bool:
+    try:
+        return datetime.now(timezone.utc) - client.modified(key) > UPLOAD_TIME
+    except KeyNotFound:
+        return False
+
+
+def _delete(client: Client, key: str) -> None:
+    try:
+        client.delete(key)
+    except KeyNotFound:
+        return

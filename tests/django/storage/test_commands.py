@@ -1,0 +1,190 @@
+"""The management commands: a node for the project, copies between storages, orphans."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+
+from mogilefs import Client
+from tests.django.gallery.models import Picture
+
+
+@pytest.fixture
+def aliases(tmp_path, mogilefs_storage):
+    """A storage on disk and the default one on MogileFS, by alias."""
+    disk = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(tmp_path / "disk"), "base_url": "/disk/"},
+    }
+    ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
+    with override_settings(STORAGES={"default": ours, "staticfiles": disk, "disk": disk}):
+        yield
+
+
+def run(*args: str, **options: object) -> str:
+    out = io.StringIO()
+    call_command(*args, stdout=out, stderr=out, **options)
+    return out.getvalue()
+
+
+def fill(alias: str, *names: str) -> None:
+    for name in names:
+        storages[alias].save(name, ContentFile(name.encode()))
+
+
+def refer_to(*names: str) -> None:
+    """Rows that name these files, made without looking whether the files are there."""
+    for name in names:
+        Picture.objects.filter(pk=Picture.objects.create().pk).update(image=name)
+
+
+@pytest.mark.parametrize(("source", "destination"), [("disk", "default"), ("default", "disk")])
+def test_all_that_is_listed_is_copied_either_way(aliases, source, destination):
+    names = ["a.txt", "deep/b.txt", "deep/er/c.txt"]
+    fill(source, *names)
+    assert "3 copied, 0 failed" in run("mogilefs_copy", source, destination, "--list")
+    for name in names:
+        with storages[destination].open(name) as file:
+            assert file.read() == name.encode()
+        assert storages[source].exists(name)
+
+
+def test_only_a_directory_is_copied_when_it_is_named(aliases):
+    fill("disk", "a.txt", "deep/b.txt")
+    run("mogilefs_copy", "disk", "default", "--list", "deep")
+    assert list(storages["default"].names()) == ["deep/b.txt"]
+
+
+@pytest.mark.django_db
+def test_by_reference_only_what_fields_refer_to_is_copied(aliases):
+    fill("disk", "pictures/a.png", "pictures/b.png", "unknown.png")
+    refer_to("pictures/a.png", "pictures/b.png", "")
+    assert "2 copied, 0 failed" in run("mogilefs_copy", "disk", "default")
+    assert list(storages["default"].names()) == ["pictures/a.png", "pictures/b.png"]
+    with pytest.raises(CommandError, match=r"no FileField gallery.Picture.nothing"):
+        run("mogilefs_copy", "disk", "default", "--field", "gallery.Picture.nothing")
+
+
+def test_a_second_run_copies_only_what_is_new_or_was_cut_short(aliases):
+    fill("disk", "a.txt", "b.txt", "c.txt")
+    fill("default", "a.txt")
+    storages["default"].save("b.txt", ContentFile(b"b."))
+    out = run("mogilefs_copy", "disk", "default", "--list", "--overwrite")
+    assert "2 copied, 1 unchanged, 0 failed" in out
+    assert storages["default"].open("b.txt").read() == b"b.txt"
+
+
+def test_a_journal_spares_comparing_again(aliases, tmp_path):
+    fill("disk", "a.txt", "b.txt")
+    journal = f"--journal={tmp_path / 'journal'}"
+    run("mogilefs_copy", "disk", "default", "--list", journal)
+    fill("disk", "c.txt")
+    assert "1 copied, 0 failed" in run("mogilefs_copy", "disk", "default", "--list", journal)
+
+
+def test_what_fails_is_reported_and_the_rest_copied(aliases):
+    fill("disk", "a.txt", "b.txt")
+    storages["default"].save("a.txt", ContentFile(b"other"))
+    err = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 2 files") as failure:
+        call_command("mogilefs_copy", "disk", "default", "--list", stderr=err, stdout=err)
+    assert failure.value.returncode == 1
+    assert "a.txt: is in the destination with other content" in err.getvalue()
+    assert storages["default"].open("a.txt").read() == b"other"
+    assert storages["default"].exists("b.txt")
+
+
+@pytest.mark.django_db
+def test_a_reference_that_the_source_lacks_is_a_failure(aliases):
+    refer_to("lost.png")
+    with pytest.raises(CommandError, match="1 of 1 files"):
+        run("mogilefs_copy", "disk", "default")
+
+
+def test_a_dry_run_tells_and_changes_nothing(aliases):
+    fill("disk", "a.txt")
+    out = run("mogilefs_copy", "disk", "default", "--list", "--dry-run", "--delete-source")
+    assert "copied a.txt" in out
+    assert not storages["default"].exists("a.txt")
+    assert storages["disk"].exists("a.txt")
+
+
+def test_the_source_is_deleted_only_of_what_was_verified(aliases):
+    fill("disk", "a.txt", "b.txt")
+    storages["default"].save("a.txt", ContentFile(b"other"))
+    with pytest.raises(CommandError):
+        run("mogilefs_copy", "disk", "default", "--list", "--delete-source")
+    assert storages["disk"].exists("a.txt")
+    assert not storages["disk"].exists("b.txt")
+
+
+def test_an_alias_that_is_not_there_is_named(aliases):
+    with pytest.raises(CommandError, match="nosuch"):
+        run("mogilefs_copy", "nosuch", "default", "--list")
+
+
+@pytest.mark.django_db
+def test_orphans_and_missing_keys_are_listed_and_only_deleted_when_told(aliases):
+    fill("default", "pictures/kept.png", "pictures/orphan.png", "thumbs/spared.png")
+    refer_to("pictures/kept.png", "pictures/lost.png")
+    out = run("mogilefs_orphans", "--exclude=thumbs/")
+    assert "orphan test:pictures/orphan.png" in out
+    assert "missing test:pictures/lost.png of gallery.Picture.image" in out
+    assert "1 orphans listed, 1 references without a key" in out
+    assert storages["default"].exists("pictures/orphan.png")
+    run("mogilefs_orphans", "--exclude=thumbs/", "--delete")
+    assert sorted(storages["default"].names()) == ["pictures/kept.png", "thumbs/spared.png"]
+
+
+@pytest.mark.django_db
+def test_an_upload_that_is_going_on_is_no_orphan(aliases):
+    storages["default"].client.store(".incomplete/0123", b"half-way")
+    assert "0 orphans deleted" in run("mogilefs_orphans", "--delete")
+
+
+@pytest.mark.django_db
+def test_static_files_are_no_orphans(aliases):
+    static = {"BACKEND": "django_mogilefs.static.MogileFSStaticStorage"}
+    ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
+    prefixed = {**static, "OPTIONS": {"location": "static"}}
+    with override_settings(STORAGES={"default": ours, "staticfiles": prefixed}):
+        storages["staticfiles"].save("a.css", ContentFile(b"a"))
+        assert "0 orphans listed" in run("mogilefs_orphans")
+    with (
+        override_settings(STORAGES={"default": ours, "staticfiles": static}),
+        pytest.raises(CommandError, match="without a location"),
+    ):
+        run("mogilefs_orphans")
+
+
+def test_the_projects_node_has_what_its_storages_name_and_stops_when_told(tmp_path):
+    ports = ["--tracker=127.0.0.1:0", "--storage=127.0.0.1:0", "--sidechannel=127.0.0.1:0"]
+    command = [sys.executable, "-m", "django", "mogilefs_node", str(tmp_path / "data"), *ports]
+    process = subprocess.Popen(
+        [*command, "--class=extra:1"],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.django.settings"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process, process.stdout as output:
+        try:
+            ready = output.readline()
+            assert ready.startswith("ready: tracker 127.0.0.1:")
+            tracker = ready.removeprefix("ready: tracker ").partition(",")[0]
+            with Client("test", [tracker]) as client:
+                classes = {each.name: each.mindevcount for each in client.admin.classes("test")}
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+    assert {"default", "avatar", "thumb", "extra"} == classes.keys()
+    assert classes["extra"] == 1
