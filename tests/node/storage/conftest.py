@@ -1,9 +1,23 @@
 import os
+import subprocess
+import tempfile
 
 import pytest
 
 from mogilefs.node.devices import Devices
 from mogilefs.node.storage import StorageDoor
+
+
+def may_mount():
+    """Whether this machine lets us mount a file system; containers often do not."""
+    with tempfile.TemporaryDirectory() as directory:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], capture_output=True)
+        if mounted.returncode == 0:
+            subprocess.run(["umount", directory], check=True)
+        return mounted.returncode == 0
+
+
+collect_ignore = [] if may_mount() else ["test_mounted_disks.py"]
 
 
 @pytest.fixture

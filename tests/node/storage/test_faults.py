@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import subprocess
 import time
 from contextlib import asynccontextmanager
 
@@ -42,20 +41,6 @@ async def uploading(door, content, sent):
         writer.close()
 
 
-@pytest.fixture
-def mounted(devices):
-    """Mount a small file system on device 1; what it is mounted with may be changed later."""
-    directory = str(devices.root / "dev1")
-    if os.geteuid() or subprocess.run(mount("-o", "size=2m", directory)).returncode:
-        pytest.skip("needs root, and the right to mount a tmpfs")
-    yield lambda option: subprocess.run(mount("-o", f"remount,{option}", directory), check=True)
-    subprocess.run(["umount", "--lazy", directory], check=True)
-
-
-def mount(*options):
-    return ["mount", "-t", "tmpfs", "tmpfs", *options]
-
-
 async def test_a_device_that_is_gone_is_not_found_and_not_made_again(door, devices):
     await ask(door.address, put(FILE, b"x"))
     shutil.rmtree(devices.root / "dev1")
@@ -73,58 +58,6 @@ async def test_a_device_that_goes_during_an_upload(door, devices):
         writer.write(b"x" * 500)
         assert (await read_reply(reader)).status == 404
     assert not (devices.root / "dev1").exists()
-
-
-async def test_a_full_device_takes_nothing_and_serves_what_it_has(mounted, door, devices, files):
-    assert (await ask(door.address, put(FILE, b"x" * 2**20))).status == 200
-    reader, writer = await asyncio.open_connection(*door.address)
-    writer.write(put(OTHER, b"y" * 2**21))
-    assert (await read_reply(reader)).status == 507
-    writer.close()
-    assert files(devices.root) == [FILE[1:]]
-    assert (await ask(door.address, request("GET", FILE))).body == b"x" * 2**20
-
-
-@pytest.mark.parametrize("framing", ["known length", "chunked"])
-async def test_a_device_that_fills_up_during_an_upload(mounted, door, devices, files, framing):
-    reader, writer = await asyncio.open_connection(*door.address)
-    if framing == "chunked":
-        head = f"PUT {FILE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-        writer.write(head.encode() + b"400000\r\n" + b"x" * 2**20)
-    else:
-        writer.write(put(FILE, b"x" * 1_900_000)[:-900_000])
-    await writer.drain()
-    while not list((devices.root / "dev1").glob(".incoming/*")):
-        await asyncio.sleep(0.005)
-    (devices.root / "dev1/filler").write_bytes(b"z" * 700_000)
-    writer.write(b"x" * 900_000)
-    assert (await read_reply(reader)).status == 507
-    writer.close()
-    assert files(devices.root) == ["dev1/filler"]
-
-
-async def test_a_full_device_refuses_small_files_too(mounted, door, devices, files):
-    filler = devices.root / "dev1/filler"
-    with pytest.raises(OSError, match="No space"):
-        filler.write_bytes(b"z" * 2**22)
-    assert (await ask(door.address, put(FILE, b"x" * 5000))).status == 507
-    assert files(devices.root) == ["dev1/filler"]
-    assert (await ask(door.address, request("GET", FILE))).status == 404
-    filler.unlink()
-    assert (await ask(door.address, put(FILE, b"x" * 5000))).status == 200
-
-
-async def test_a_read_only_device_refuses_and_serves(mounted, door, devices, files, caplog):
-    await ask(door.address, put(FILE, b"x"))
-    mounted("ro")
-    assert (await ask(door.address, put(OTHER, b"y"))).status == 500
-    assert (await ask(door.address, put(FILE, b"y"))).status == 500
-    assert (await ask(door.address, request("DELETE", FILE))).status == 500
-    assert (await ask(door.address, request("GET", FILE))).body == b"x"
-    assert files(devices.root) == [FILE[1:]]
-    assert f"PUT {OTHER}: [Errno 30] Read-only file system" in caplog.text
-    mounted("rw")
-    assert (await ask(door.address, put(FILE, b"y"))).status == 200
 
 
 async def test_a_quota_is_a_limit_like_a_disks(open_door, tmp_path, files):
