@@ -114,13 +114,6 @@ def test_a_level_lists_files_and_directories(fs):
     assert fs.du("files") == 13
 
 
-def test_a_level_costs_what_is_on_it(fs, monkeypatch):
-    for name in ("a", "z", *(f"deep/{number:04}" for number in range(60))):
-        fs.pipe(f"files/{name}", b"")
-    monkeypatch.setattr("mogilefs.levels.PATIENCE", 10)
-    assert fs.ls("files", detail=False) == ["files/a", "files/deep", "files/z"]
-
-
 def test_ranges_are_read_as_python_slices(fs):
     content = bytes(range(200))
     fs.pipe("files/k", content)

@@ -226,7 +226,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         prefix = f"{key}/" if key else ""
         with suppress(DomainNotFound):
             found = level(self.client(domain), prefix)
-            return [(f"{domain}/{prefix}{name}", inner) for name, inner in found if name]
+            return [(f"{domain}/{prefix}{name}", inner) for name, inner in found]
         return []
 
     def _all_below(self, path: str, withdirs: bool) -> dict[str, bool]:

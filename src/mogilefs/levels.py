@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
-PATIENCE = 1_000
-"""Keys that are read and dropped below one directory before the listing jumps over it: a page.
-A jump costs one question, which is what reading a page costs too."""
+from .wire import to_bytes
 
-AFTER_ALL = "\U0010ffff"
-"""The last character in the order of UTF-8's bytes, which is the order of keys."""
+SHORT_PAGE = 64
+"""Keys asked for at a time where directories are: what lies below the last one is passed over."""
+
+FULL_PAGE = 1_000
+"""Keys asked for at a time among files: the most that a tracker gives."""
+
+LAST_CHARACTER = "\U0010ffff"
+"""Sorts behind whatever else follows a directory's slash: keys are in the order of their bytes."""
 
 
 class Lists(Protocol):
@@ -23,28 +27,29 @@ class Lists(Protocol):
 def level(client: Lists, prefix: str) -> Iterator[tuple[str, bool]]:
     """The names between ``prefix`` and the next ``/``, and whether that ``/`` is there.
 
-    ``prefix`` is empty or ends in ``/``. A name may come twice, as a file and as a directory.
-    Takes as many questions as there are directories and pages of files, however much lies below.
+    ``prefix`` is empty or ends in ``/``. A name may come as a file and as a directory. The cost
+    does not grow with what lies in a directory: the search goes on behind its last possible key.
     """
-    directories: set[str] = set()
-    after: str | None = ""
-    while after is not None:
-        after = yield from _to_jump(client, prefix, after, directories)
+    directories = {""}  # a key that goes on with a slash right after the prefix names nothing
+    after, limit = prefix, SHORT_PAGE
+    while True:
+        key, count = "", 0
+        for count, key in enumerate(client.keys(prefix, after=after, limit=limit), 1):  # noqa: B007
+            name, slash, _ = key[len(prefix) :].partition("/")
+            if not slash:
+                yield name, False
+            elif name not in directories:
+                directories.add(name)
+                yield name, True
+        if count < limit:
+            return
+        after, limit = _go_on(key, prefix)
 
 
-def _to_jump(
-    client: Lists, prefix: str, after: str, directories: set[str]
-) -> Generator[tuple[str, bool], None, str | None]:
-    """Names up to a directory worth jumping over; the key to go on after, None at the end."""
-    dropped = 0
-    for key in client.keys(prefix, after=after):
-        name, slash, _ = key[len(prefix) :].partition("/")
-        if not slash:
-            yield name, False
-        elif name not in directories:
-            directories.add(name)
-            dropped = 0
-            yield name, True
-        elif (dropped := dropped + 1) >= PATIENCE:
-            return f"{prefix}{name}/{AFTER_ALL}"
-    return None
+def _go_on(key: str, prefix: str) -> tuple[str, int]:
+    """What to go on after, from ``key``: behind the directory that it is in. And by which pages."""
+    name, slash, _ = key[len(prefix) :].partition("/")
+    behind = f"{prefix}{name}/{LAST_CHARACTER}"
+    if slash and to_bytes(behind) > to_bytes(key):
+        return behind, SHORT_PAGE
+    return key, SHORT_PAGE if slash else FULL_PAGE
