@@ -7,6 +7,7 @@ body that it sends itself is an iterator under WSGI and an asynchronous one unde
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from http.client import responses
 from inspect import isawaitable
@@ -116,9 +117,10 @@ class MogileFSView(View):
         private = delivery.signed or self._has_own_authorize()
         expires = None
         if delivery.signed:
-            expires = verified_expiry(delivery.domain, key, request.GET)
-            if expires is None:
+            end = verified_expiry(delivery.domain, key, request.GET)
+            if end is None:
                 return _plain(refusal(403, Access(private=True)))
+            expires = max(0, end - int(time.time()))
         return _refused(self.authorize, request, key) or Access(
             private=private,
             expires=expires,

@@ -144,8 +144,20 @@ class StorageProxy(Proxy):
         super().__init__(upstream, host)
         self.requests: list[str] = []
         self.heads: list[bytes] = []
-        self.behaviour: str | int = "forward"
+        self._behaviour: str | int = "forward"
         self.released = threading.Event()
+
+    @property
+    def behaviour(self) -> str | int:
+        return self._behaviour
+
+    @behaviour.setter
+    def behaviour(self, behaviour: str | int) -> None:
+        """Takes effect at once: connections that are kept open are closed."""
+        self._behaviour = behaviour
+        for each in list(self._open):
+            _shut(each)
+        assert self.wait_until_open(0)
 
     def serve(self, client: socket.socket) -> None:
         if self.behaviour == "forward":

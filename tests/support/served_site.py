@@ -20,13 +20,7 @@ if not settings.configured:
         ALLOWED_HOSTS=["*"],
         SECRET_KEY="not-secret",
         USE_TZ=True,
-        STORAGES={
-            "default": {"BACKEND": "django_mogilefs.storage.MogileFSStorage"},
-            "signed": {
-                "BACKEND": "django_mogilefs.storage.MogileFSStorage",
-                "OPTIONS": {"querystring_auth": True, "base_url": "/signed/"},
-            },
-        },
+        STORAGES={"default": {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}},
         MOGILEFS_MEDIA_URL="/mogilefs/",
         **json.loads(os.environ["SERVED_SITE"]),
     )
@@ -36,7 +30,12 @@ from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.urls import include, path
 
+from django_mogilefs.storage import MogileFSStorage
 from django_mogilefs.views import MogileFSView, serve_mogilefs_file
+
+SIGNED = MogileFSStorage(querystring_auth=True, base_url="/signed/")
+OTHER = MogileFSStorage(domain="other", base_url="/other/")
+BELOW = MogileFSStorage(location="below", base_url="/below/")
 
 
 def may_see(request: HttpRequest, key: str) -> Any:
@@ -73,7 +72,9 @@ urlpatterns = [
     path("private/<path:key>", serve_mogilefs_file, {"authorize": may_see}),
     path("private-async/<path:key>", serve_mogilefs_file, {"authorize": may_see_async}),
     path("owners/<path:key>", OwnersFiles.as_view()),
-    path("signed/<path:key>", serve_mogilefs_file, {"storage": "signed"}),
+    path("signed/<path:key>", serve_mogilefs_file, {"storage": SIGNED}),
+    path("other/<path:key>", serve_mogilefs_file, {"storage": OTHER}),
+    path("below/<path:key>", serve_mogilefs_file, {"storage": BELOW}),
     path("page/<str:image>/<str:sound>", page),
     path("bare/<path:key>", bare),
 ]

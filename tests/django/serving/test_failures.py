@@ -1,0 +1,203 @@
+"""Replicas that are refused, silent, gone or break off; browsers that leave or read slowly."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from mogilefs import Client
+from mogilefs.node import Node
+from tests.support.proxies import StorageProxy, TrackerProxy, parse
+from tests.support.servers import Addresses, Reply, fetch, running_front, serving_site
+
+KEY = "failures/file.png"
+CONTENT = bytes(range(256)) * 4096
+HUGE = 64 * 2**20
+
+HANDLERS = ["gunicorn", "uvicorn"]
+FRONTS = [pytest.param(name, marks=pytest.mark.once) for name in ("nginx", "caddy", "perlbal")]
+
+
+class Parts(NamedTuple):
+    """A site whose first replicas lie on ``first``, the second ones on ``second``."""
+
+    address: str
+    first: StorageProxy
+    second: StorageProxy
+    tracker: TrackerProxy
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _files(client: Client) -> None:
+    client.store(KEY, CONTENT, mogile_class="avatar")
+    _wait_for_replicas(client, KEY, 2)
+
+
+def _wait_for_replicas(client: Client, key: str, count: int) -> None:
+    """Replication is prompt, but the node's own doing: there is no event to wait for here."""
+
+    deadline = time.monotonic() + 20
+    while len(client.paths(key, count=9)) < count:
+        assert time.monotonic() < deadline, "the node did not replicate"
+        time.sleep(0.02)
+
+
+@contextmanager
+def parts(server: str, node: Node, directory: Path, **settings: Any) -> Iterator[Parts]:
+    with ExitStack() as stack:
+        tracker = stack.enter_context(TrackerProxy(node.tracker))
+        first, second = (stack.enter_context(StorageProxy(node.storage)) for _ in range(2))
+        tracker.nodes = [first.address, second.address]
+        values = {"MOGILEFS_DOMAIN": "demo", "MOGILEFS_TRACKERS": [tracker.address], **settings}
+        handler = server if server in HANDLERS else "gunicorn"
+        if handler != server:
+            values["MOGILEFS_FRONT"] = server
+        log = directory / "site.log"
+        address = stack.enter_context(serving_site(handler, log, values))
+        if handler != server:
+            known = Addresses(address, first.address, second.address, str(node.directory))
+            address = stack.enter_context(running_front(server, directory / server, known))
+        yield Parts(address, first, second, tracker)
+
+
+@pytest.fixture(scope="module")
+def site(
+    request: pytest.FixtureRequest, node: Node, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Parts]:
+    with parts(request.param, node, tmp_path_factory.mktemp("failures")) as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _well(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "site" in request.fixturenames:
+        found: Parts = request.getfixturevalue("site")
+        for storage in (found.first, found.second):
+            storage.behaviour = "forward"
+            storage.released.set()
+
+
+def whole(reply: Reply) -> None:
+    assert (reply.status, reply.body) == (200, CONTENT)
+    assert reply.headers["content-type"] == "image/png"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["etag"]
+
+
+@pytest.mark.parametrize("site", [*HANDLERS, *FRONTS], indirect=True)
+@pytest.mark.parametrize("failure", [404, 500, 503])
+def test_the_next_replica_is_sent(failure: int, site: Parts) -> None:
+    site.first.behaviour = failure
+    whole(fetch(site.address, f"/mogilefs/{KEY}"))
+    part = fetch(site.address, f"/mogilefs/{KEY}", {"Range": "bytes=300-309"})
+    assert (part.status, part.body) == (206, CONTENT[300:310])
+
+
+@pytest.mark.parametrize("site", FRONTS[:2], indirect=True)
+def test_both_replicas_gone_are_looked_up_again(site: Parts) -> None:
+    """The site sends the file itself then; here it meets the same nodes, so it is a clean 503."""
+    site.first.behaviour = site.second.behaviour = 404
+    reply = fetch(site.address, f"/mogilefs/{KEY}")
+    assert reply.status == 503
+    assert reply.headers["retry-after"] == "5"
+    assert "etag" not in reply.headers
+
+
+@pytest.mark.parametrize("server", HANDLERS)
+@pytest.mark.parametrize("failure", ["refused", "silent", "half"])
+def test_the_site_goes_on_with_another_replica(
+    server: str, failure: str, node: Node, tmp_path: Path
+) -> None:
+    """In the middle of a body too: the browser notices nothing."""
+    with parts(server, node, tmp_path, MOGILEFS_TIMEOUT=0.5) as site:
+        site.first.behaviour = failure
+        if failure == "refused":
+            site.first.refuse()
+        whole(fetch(site.address, f"/mogilefs/{KEY}"))
+        part = fetch(site.address, f"/mogilefs/{KEY}", {"Range": "bytes=300-900000"})
+        assert (part.status, part.body) == (206, CONTENT[300:900001])
+
+
+@pytest.mark.parametrize("server", FRONTS)
+def test_a_front_goes_on_where_a_node_refuses(server: str, node: Node, tmp_path: Path) -> None:
+    with parts(server, node, tmp_path) as site:
+        site.first.refuse()
+        whole(fetch(site.address, f"/mogilefs/{KEY}"))
+
+
+@pytest.mark.parametrize("server", FRONTS[:2])
+def test_a_front_goes_on_where_a_node_is_silent(server: str, node: Node, tmp_path: Path) -> None:
+    with parts(server, node, tmp_path) as site:
+        site.first.behaviour = "silent"
+        whole(fetch(site.address, f"/mogilefs/{KEY}"))
+
+
+@pytest.mark.parametrize("server", FRONTS)
+def test_a_local_file_that_has_gone_is_sent_from_another_replica(
+    server: str, node: Node, client: Client, tmp_path: Path
+) -> None:
+    key = f"failures/{server}-local.png"
+    client.store(key, CONTENT, mogile_class="avatar")
+    _wait_for_replicas(client, key, 2)
+    directories: dict[str, str] = {}
+    with parts(server, node, tmp_path, MOGILEFS_LOCAL_DIRECTORIES=directories) as site:
+        first = urlsplit(client.paths(key, count=9)[0]).path
+        (node.directory / first.lstrip("/")).unlink()
+        whole(fetch(site.address, f"/mogilefs/{key}"))
+
+
+@pytest.mark.parametrize("site", FRONTS[:2], indirect=True)
+def test_storage_sees_nothing_of_the_browser(site: Parts) -> None:
+    headers = {"Cookie": "session=secret", "Authorization": "Basic c2VjcmV0", "X-Other": "1"}
+    whole(fetch(site.address, f"/mogilefs/{KEY}?token=secret", headers))
+    seen = b"".join(site.first.heads + site.second.heads).lower()
+    assert b"secret" not in seen
+    assert b"c2vjcmv0" not in seen
+
+
+@pytest.mark.parametrize("site", [*HANDLERS, *FRONTS], indirect=True)
+def test_connections_to_storage_are_kept(site: Parts) -> None:
+    for _ in range(5):
+        whole(fetch(site.address, f"/mogilefs/{KEY}"))
+    assert len(site.first.requests) >= 5
+    assert site.first.open_connections <= 2
+
+
+def leave(address: str, path: str) -> None:
+    """Ask for a file, read the beginning of it, go away."""
+    with socket.create_connection(parse(address), 30) as browser:
+        browser.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert browser.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("server", HANDLERS)
+def test_a_browser_that_goes_away_frees_the_replicas_connection(
+    server: str, node: Node, client: Client, tmp_path: Path
+) -> None:
+    client.store("failures/huge", bytes(HUGE))
+    with parts(server, node, tmp_path) as site:
+        site.tracker.nodes = [site.first.address] * 3
+        leave(site.address, "/mogilefs/failures/huge")
+        assert site.first.wait_until_open(0)
+
+
+def test_slow_readers_pin_no_thread_and_little_memory(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    """Under ASGI: forty of them, and the site still answers at once."""
+    client.store("failures/huge", bytes(HUGE))
+    with parts("uvicorn", node, tmp_path) as site, ExitStack() as stack:
+        whole(fetch(site.address, f"/mogilefs/{KEY}"))
+        for _ in range(40):
+            reader = stack.enter_context(socket.create_connection(parse(site.address), 30))
+            reader.sendall(b"GET /mogilefs/failures/huge HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert reader.recv(10) == b"HTTP/1.1 2"
+        whole(fetch(site.address, f"/mogilefs/{KEY}"))
