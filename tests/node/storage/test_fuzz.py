@@ -35,12 +35,13 @@ etc passwd %zz a%20b x?y #z ~
 """
 SEGMENTS = st.sampled_from(NAMES.split())
 GOOD = st.sampled_from(["/dev1/0/000/000/0000000001.fid", "/dev2/test-write/test-write-1"])
-PATHS = st.lists(SEGMENTS, max_size=7).map(lambda names: "/" + "/".join(names))
+TOPS = st.sampled_from(["/dev1/", "/dev2/", "/dev1/0/", "/"])
+PATHS = st.tuples(TOPS, st.lists(SEGMENTS, max_size=5).map("/".join)).map("".join)
 URLS = st.one_of(GOOD, PATHS, PATHS.map("http://x{}".format), st.text(max_size=20))
 METHODS = st.sampled_from(
     ["GET", "HEAD", "PUT", "PUT", "DELETE", "MKCOL", "POST", "CONNECT", "get"]
 )
-VERSIONS = st.sampled_from(["HTTP/1.1", "HTTP/1.0", "HTTP/1.1", "HTTP/2.0", "HTTP/0.9", "", "x"])
+VERSIONS = st.sampled_from([*["HTTP/1.1", "HTTP/1.0"] * 4, "HTTP/2.0", "HTTP/0.9", "", "x"])
 NUMBERS = st.sampled_from(["0", "1", "3", "5", "-1", "99999999999999999999", "1e3", "x", "", "٣"])
 FIELDS = st.one_of(
     NUMBERS.map("Content-Length: {}".format),
