@@ -20,9 +20,15 @@ STOP_SECONDS = 2.0
 
 
 async def sleep_until(event: asyncio.Event, seconds: float) -> None:
-    """Wait for ``event``, at most ``seconds``; then clear it."""
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(event.wait(), seconds)
+    """Wait for ``event``, at most ``seconds``; then clear it.
+
+    Not with ``asyncio.wait_for``: before Python 3.12 that may swallow a cancellation.
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, event.set)
+    try:
+        await event.wait()
+    finally:
+        timer.cancel()
     event.clear()
 
 
@@ -52,7 +58,7 @@ class Job(ABC):
         """End the loop; work under way gets a moment to finish. May be called twice."""
         task, self._task = self._task, None
         if task is not None:
-            self._stopping = True  # wait_for loses a cancellation in Python 3.10 and 3.11
+            self._stopping = True  # a library may lose the cancellation, as wait_for does
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
