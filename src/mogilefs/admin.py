@@ -19,8 +19,8 @@ from .config import Address, parse_address
 from .errors import ClassNotFound, DomainNotFound, TrackersUnavailable
 from .models import FileInfo, integer
 from .operations import Operations
+from .packets import Command
 from .steps import Op
-from .trackers import Command
 
 
 class AdminOperations:

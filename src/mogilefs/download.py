@@ -144,9 +144,10 @@ class Download:
 
     def _best(self) -> str:
         """The first path, but those on hosts that could not be reached lately come last."""
-        if len(self._paths) > 1:
+        health = self._http.health
+        if len(self._paths) > 1 and not health.all_well:
             by_host = {path: parse_url(path).address for path in self._paths}
-            order = self._http.health.order(dict.fromkeys(by_host.values()))
+            order = health.order([*dict.fromkeys(by_host.values())])
             self._paths.sort(key=lambda path: order.index(by_host[path]))
         return self._paths[0]
 

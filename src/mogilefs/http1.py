@@ -6,6 +6,7 @@ keep-alive. Reading that ourselves takes a third of the time that http.client ta
 
 from __future__ import annotations
 
+import functools
 import re
 from functools import partial
 from typing import NamedTuple
@@ -24,7 +25,7 @@ SMALL_BODY = 64 * 1024
 keep the connection; a larger one that nobody wants costs the connection."""
 
 _URL = re.compile(r"http://(?P<host>\[[^\]]+\]|[^/:@\[\]]+)(?::(?P<port>\d+))?(?P<path>/[!-~]*)")
-_STATUS = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
+_STATUS = re.compile(r"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
 
 
 class Url(NamedTuple):
@@ -35,6 +36,7 @@ class Url(NamedTuple):
     host: str
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_url(url: str) -> Url:
     """The parts of a URL that a tracker gave. Raises ProtocolError if it is none."""
     match = _URL.fullmatch(url)
@@ -61,28 +63,31 @@ class Head(NamedTuple):
 
 def parse_head(data: bytes) -> Head:
     """A response's head from its bytes, without the empty line. Raises ProtocolError."""
-    status, *lines = data.split(b"\r\n")
+    status, *lines = data.decode("latin-1").split("\r\n")
     match = _STATUS.fullmatch(status)
     if match is None:
         raise ProtocolError(f"not an HTTP response: {status[:80]!r}")
+    headers = _headers(lines)
+    asked = headers.get("connection", "").lower()
+    keep_alive = asked == "keep-alive" if match[1] == "0" else asked != "close"
+    return Head(int(match[2]), headers, keep_alive)
+
+
+def _headers(lines: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or name != name.strip() or not name:
-            raise ProtocolError(f"not an HTTP header: {line[:80]!r}")
+        name, colon, value = line.partition(":")
         name, value = name.lower(), value.strip()
+        if not colon or not name or name[-1] in " \t" or name[0] in " \t":
+            raise ProtocolError(f"not an HTTP header: {line[:80]!r}")
+        if name == "content-length" and not (value.isascii() and value.isdigit()):
+            raise ProtocolError(f"not a Content-Length: {value!r}")
         if name == "content-length" and headers.get(name, value) != value:
             raise ProtocolError("two different Content-Length headers")
         headers[name] = value
-    length = headers.get("content-length", "0")
-    if not (length.isascii() and length.isdigit()):
-        raise ProtocolError(f"not a Content-Length: {length!r}")
     if "transfer-encoding" in headers:
         raise ProtocolError("a storage node's answer must have a Content-Length")
-    asked = headers.get("connection", "").lower()
-    return Head(
-        int(match[2]), headers, asked == "keep-alive" if match[1] == b"0" else asked != "close"
-    )
+    return headers
 
 
 class Response:

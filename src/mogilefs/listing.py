@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from . import wire
 from .models import integer
+from .packets import Command
 from .steps import Op
-from .trackers import Command
 
 if TYPE_CHECKING:
     from .operations import Operations

@@ -22,8 +22,9 @@ from .errors import (
 )
 from .http1 import Http
 from .models import FileInfo, Located, checked_key, paths_of
+from .packets import Answer, Command
 from .steps import Network, Op, why
-from .trackers import READING, Answer, Command, Trackers
+from .trackers import READING, Trackers
 from .upload import Alternative, Upload
 
 MAX_PATHS = 100

@@ -10,7 +10,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from .config import Address
 from .steps import Link
@@ -47,8 +47,10 @@ class Pool:
 
     def give(self, address: Address, link: Link) -> None:
         """Keep a connection whose every answer has been read."""
-        idle = self._idle.setdefault(address, deque())
-        if self._pid == os.getpid() and len(idle) < MAX_IDLE:
+        idle = self._idle.get(address)
+        if idle is None:
+            idle = self._idle.setdefault(address, deque())
+        if len(idle) < MAX_IDLE:
             idle.append(link)
         else:
             link.close()
@@ -72,13 +74,17 @@ class Health:
         self._failures: dict[Address, int] = {}
         self._not_before: dict[Address, float] = {}
 
-    def order(self, addresses: Iterable[Address]) -> list[Address]:
+    @property
+    def all_well(self) -> bool:
+        """Whether nobody failed lately."""
+        return not self._failures
+
+    def order(self, addresses: Sequence[Address]) -> Sequence[Address]:
         """The servers in the order given, those that are not to be asked now at the end.
 
         Of these the one whose pause ends first comes first.
         """
-        addresses = list(addresses)
-        if not self._failures:
+        if self.all_well:
             return addresses
         now = time.monotonic()
         waiting = self._not_before

@@ -16,9 +16,9 @@ T = TypeVar("T")
 Step = Callable[[], Any]
 Op = Generator[Step, Any, T]
 
-CHUNK = 256 * 1024
-"""Bytes moved at a time: large enough that the system calls do not show, small enough that a
-hundred transfers at a time fit into memory."""
+CHUNK = 124 * 1024
+"""Bytes moved at a time: large enough that the system calls do not show. A buffer of 128 KiB or
+more would be fetched from the kernel anew for each answer, which costs more than a small answer."""
 
 
 class Link(Protocol):

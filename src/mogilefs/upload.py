@@ -10,7 +10,7 @@ from .content import Content, SourceFailed
 from .errors import KeyExists, MogileFSError, ProtocolError, StorageUnavailable
 from .models import FileInfo, checked_key, integer
 from .steps import Op, why
-from .trackers import Answer, Command
+from .packets import Answer, Command
 
 if TYPE_CHECKING:
     from .operations import Operations

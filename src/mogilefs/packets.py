@@ -1,0 +1,126 @@
+"""Commands that travel together, and the replies as they come; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from . import wire
+from .config import Address
+from .errors import ProtocolError, tracker_error
+
+
+class Command(NamedTuple):
+    """One question for a tracker. Arguments that are None are left out."""
+
+    name: str
+    args: Mapping[str, object]
+
+
+class Answer(NamedTuple):
+    """A tracker's reply to a command, with what an error needs to tell."""
+
+    command: Command
+    reply: wire.Reply
+    tracker: Address
+
+    @property
+    def code(self) -> str | None:
+        """The error's code, or None when the tracker said OK."""
+        return self.reply.code if isinstance(self.reply, wire.Err) else None
+
+    def values(self) -> dict[str, str]:
+        """The values of an OK. Raises the TrackerError that an ERR stands for."""
+        reply = self.reply
+        if isinstance(reply, wire.Ok):
+            return reply.values
+        args = self.command.args
+        key = args.get("key", args.get("from_key"))
+        told = None if key is None else str(key)
+        raise tracker_error(reply.code, reply.text, self.command.name, told, str(self.tracker))
+
+
+class Unsorted(ProtocolError):
+    """Several commands were sent ahead to a tracker that does not say which reply is whose."""
+
+
+class Packet:
+    """Commands sent ahead, and the reply to each, found by its callid.
+
+    ``echoes`` tells whether the tracker gives the callid back; one that does not must be asked
+    one command at a time.
+    """
+
+    def __init__(self, commands: Sequence[Command], callids: Iterator[int]) -> None:
+        self._commands = commands
+        self._replies: dict[str, wire.Reply | None] = {}
+        lines = []
+        for name, args in commands:
+            callid = str(next(callids))
+            self._replies[callid] = None
+            lines.append(wire.encode_request(name, {**args, "callid": callid}))
+        self.data = b"".join(lines)
+        self._missing = len(lines)
+        self._buffer = wire.LineBuffer()
+        self._orderly = self.echoes = True
+
+    def feed(self, data: bytes) -> bool:
+        """Take what came; whether every reply is there. Raises ConnectionError, ProtocolError."""
+        if not data:
+            raise ConnectionResetError("closed the connection before it had answered")
+        for line in self._buffer.feed(data):
+            self._match(wire.decode_reply(line))
+        return not self._missing
+
+    def _match(self, reply: wire.Reply) -> None:
+        callid = reply.callid
+        if callid is None:
+            callid = self._only_callid()
+        if self._replies.get(callid, reply) is not None:
+            raise ProtocolError("answered another question than the one that was asked")
+        self._orderly = self._orderly and callid == self._next_callid()
+        self._replies[callid] = reply
+        self._missing -= 1
+
+    def _only_callid(self) -> str:
+        if len(self._replies) > 1:
+            raise Unsorted("replies without callid to several commands")
+        self.echoes = False
+        return next(iter(self._replies))
+
+    def _next_callid(self) -> str:
+        return next(callid for callid, reply in self._replies.items() if reply is None)
+
+    def answers(self, tracker: Address) -> list[Answer]:
+        """The answers in the order of the commands, once all are there."""
+        replies = self._replies.values()
+        return [
+            Answer(command, reply, tracker)
+            for command, reply in zip(self._commands, replies, strict=True)
+            if reply is not None
+        ]
+
+    @property
+    def clean(self) -> bool:
+        """Whether the connection can be used again: all in order, and nothing left over."""
+        return self._orderly and not self._buffer.pending
+
+
+class TextPacket:
+    """A ``!`` command, and its lines as they come, up to the one that is a dot."""
+
+    def __init__(self, command: str) -> None:
+        self.data = command.encode("ascii") + wire.EOL
+        self.lines: list[str] = []
+        self._buffer = wire.LineBuffer()
+        self.clean = False
+
+    def feed(self, data: bytes) -> bool:
+        """Take what came; whether the dot is there. Raises ConnectionError, ProtocolError."""
+        if not data:
+            raise ConnectionResetError("closed the connection before it had answered")
+        self.lines += map(wire.to_text, self._buffer.feed(data))
+        if "." not in self.lines:
+            return False
+        self.clean = self.lines.pop() == "." and not self._buffer.pending
+        return True
