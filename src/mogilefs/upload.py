@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from .content import Content, SourceFailed
 from .errors import KeyExists, MogileFSError, ProtocolError, StorageUnavailable
 from .models import FileInfo, checked_key, integer
-from .steps import Op, why
 from .packets import Answer, Command
+from .steps import Op, why
 
 if TYPE_CHECKING:
     from .operations import Operations
