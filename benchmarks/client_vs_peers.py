@@ -39,7 +39,7 @@ Operation = Callable[[int], Any]
 
 
 class Floor:
-    """Bare sockets: two connections, the bytes that must go out, nothing that checks anything."""
+    """Bare sockets: the same questions on two connections, written by hand, hardly checked."""
 
     def __init__(self, tracker: str, domain: str) -> None:
         self.domain = domain
@@ -66,7 +66,9 @@ class Floor:
         return self.storage[address], path
 
     def paths(self, key: str) -> str:
-        return self.ask(f"get_paths domain={self.domain}&key={key}&noverify=1&pathcount=2\r\n")
+        return self.ask(
+            f"get_paths domain={self.domain}&key={key}&noverify=1&pathcount=2&callid=1\r\n"
+        )
 
     def fetch(self, key: str) -> int:
         url = re.search(r"path1=([^&\s]+)", self.paths(key))[1]

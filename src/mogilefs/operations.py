@@ -53,7 +53,7 @@ class Operations:
             for command in commands:
                 if command.name not in READING:
                     raise ReadOnlyError(f"this client only reads: {command.name} was not sent")
-        return (yield from self.trackers.ask(*commands))
+        return self.trackers.ask(*commands)
 
     def command(self, name: str, **args: object) -> Op[dict[str, str]]:
         """The values of one command's OK."""

@@ -60,6 +60,7 @@ class Packet:
             self._replies[callid] = None
             lines.append(wire.encode_request(name, {**args, "callid": callid}))
         self.data = b"".join(lines)
+        self._order = iter(self._replies)
         self._missing = len(lines)
         self._buffer = wire.LineBuffer()
         self._orderly = self.echoes = True
@@ -69,7 +70,10 @@ class Packet:
         if not data:
             raise ConnectionResetError("closed the connection before it had answered")
         for line in self._buffer.feed(data):
-            self._match(wire.decode_reply(line))
+            if self._missing:
+                self._match(wire.decode_reply(line))
+            else:
+                self._orderly = False  # more than was asked for
         return not self._missing
 
     def _match(self, reply: wire.Reply) -> None:
@@ -78,7 +82,7 @@ class Packet:
             callid = self._only_callid()
         if self._replies.get(callid, reply) is not None:
             raise ProtocolError("answered another question than the one that was asked")
-        self._orderly = self._orderly and callid == self._next_callid()
+        self._orderly = self._orderly and callid == next(self._order)
         self._replies[callid] = reply
         self._missing -= 1
 
@@ -87,9 +91,6 @@ class Packet:
             raise Unsorted("replies without callid to several commands")
         self.echoes = False
         return next(iter(self._replies))
-
-    def _next_callid(self) -> str:
-        return next(callid for callid, reply in self._replies.items() if reply is None)
 
     def answers(self, tracker: Address) -> list[Answer]:
         """The answers in the order of the commands, once all are there."""

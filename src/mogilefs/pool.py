@@ -84,11 +84,11 @@ class Health:
 
         Of these the one whose pause ends first comes first.
         """
-        if self.all_well:
-            return addresses
-        now = time.monotonic()
-        waiting = self._not_before
-        return sorted(addresses, key=lambda a: max(waiting.get(a, 0.0) - now, 0.0))
+        return addresses if self.all_well else sorted(addresses, key=self.pause)
+
+    def pause(self, address: Address) -> float:
+        """Seconds for which the server is not to be asked."""
+        return max(self._not_before.get(address, 0.0) - time.monotonic(), 0.0)
 
     def failed(self, address: Address) -> None:
         """The server could not be reached, or did not answer as it should."""

@@ -60,11 +60,12 @@ class Trackers:
         repeatable = True
         for command in commands:
             repeatable = repeatable and command.name in REPEATABLE
+        ask = self._exchange if len(commands) == 1 else self._ask
         reasons = {}
         for address in self.health.order(self.addresses):
             self.health.asking(address)
             try:
-                answers = yield from self._ask(address, commands, repeatable)
+                answers = yield from ask(address, commands, repeatable)
             except _Failed as failure:
                 self.health.failed(address)
                 reasons[str(address)] = why(failure.cause)
@@ -92,8 +93,8 @@ class Trackers:
     def _ask(
         self, address: Address, commands: Sequence[Command], repeatable: bool
     ) -> Op[list[Answer]]:
-        """One tracker's answers, all in one packet where the tracker says which is which."""
-        if len(commands) == 1 or self._echoes.get(address, repeatable):
+        """One tracker's answers to several commands, in one packet where it tells them apart."""
+        if self._echoes.get(address, repeatable):
             try:
                 return (yield from self._exchange(address, commands, repeatable))
             except _Failed as failure:

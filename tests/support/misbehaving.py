@@ -113,15 +113,19 @@ class Server:
     def serve(self, connection: Connection) -> None:
         raise NotImplementedError
 
+    def drop_connections(self) -> None:
+        """Close every connection, as an idle timeout or a restart does."""
+        for sock in list(self._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def stop(self) -> None:
         """Stop listening and break every connection."""
         self._stopped = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for sock in list(self._open):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        self.drop_connections()
         self._thread.join(5)
 
 
@@ -163,7 +167,7 @@ class TinyTracker(Server):
     def __init__(self, cluster: Cluster, host: str = "127.0.0.1") -> None:
         self.cluster = cluster
         self.requests: list[wire.Request] = []
-        self.packets: list[int] = []
+        self.waiting: list[int] = []  # commands that had come by the time one was taken up
         self.echoes = True
         super().__init__(host)
 
@@ -175,7 +179,7 @@ class TinyTracker(Server):
         while (line := connection.receive_until(b"\r\n")) is not None:
             request = wire.decode_request(line)
             self.requests.append(request)
-            self.packets.append(connection.buffer.count(b"\r\n"))
+            self.waiting.append(connection.buffer.count(b"\r\n"))
             with self.cluster.lock:
                 reply = self.answer(request)
             callid = request.args.get("callid") if self.echoes else None
