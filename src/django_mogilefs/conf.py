@@ -95,8 +95,13 @@ def location(value: Any) -> str:
     return prefix
 
 
-def base_url(value: Any) -> str:
-    """An address or path that ends in a slash; a relative path is below the script's prefix."""
+def base_url(value: Any) -> str | None:
+    """An address or path that ends in a slash; a relative path is below the script's prefix.
+
+    None (only as an option) is for files that have no address.
+    """
+    if value is None:
+        return None
     url = text(value)
     if not url.endswith("/"):
         url += "/"

@@ -39,7 +39,7 @@ class MogileFSFile(AnyFile):
         errors: str | None = None,
         newline: str | None = None,
     ) -> None:
-        self.name = name
+        self.name = str(name)
         self._storage = storage
         self._key = storage.key(name)
         self._text = {"encoding": encoding or "utf-8", "errors": errors, "newline": newline}

@@ -22,9 +22,7 @@ def key_of(name: str, location: str) -> str:
     """
     name = str(name)
     if "\\" in name or not is_relative(name):
-        raise SuspiciousFileOperation(
-            f"The name {name!r} is no relative path without '..' and backslashes."
-        )
+        raise SuspiciousFileOperation(f"Detected path traversal attempt in '{name}'")
     key = f"{location}/{name}" if location else name
     length = len(key.encode("utf-8", "surrogateescape"))
     if length > MAX_KEY_BYTES:
@@ -42,9 +40,9 @@ def is_relative(name: str) -> bool:
 
 def directory_prefix(path: str, location: str) -> str:
     """What all keys in a directory begin with; ``""`` and ``"."`` are the storage's root."""
-    path = str(path).strip("/") if path not in ("", ".", "/") else ""
-    if path:
-        return key_of(path, location) + "/"
+    path = str(path).rstrip("/")
+    if PurePosixPath(path).parts:
+        return key_of(path, location).removesuffix(path) + f"{PurePosixPath(path)}/"
     return f"{location}/" if location else ""
 
 

@@ -32,7 +32,7 @@ class MogileFSStaticStorage(MogileFSStorage):
     domain and location, so these should be its own.
     """
 
-    base_url: str = option(conf.base_url, settings=("STATIC_URL",))
+    base_url: str | None = option(conf.base_url, settings=("STATIC_URL",))
     file_overwrite = True
 
 

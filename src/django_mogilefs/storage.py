@@ -14,7 +14,6 @@ from django.conf import settings
 from django.core.files.storage import Storage
 from django.utils.deconstruct import deconstructible
 from django.utils.encoding import filepath_to_uri
-from django.utils.timezone import make_naive
 
 from django_mogilefs import conf, listing, names
 from django_mogilefs.clients import ClientOptions, get_client
@@ -55,7 +54,7 @@ class MogileFSStorage(Configured, Storage):
     #: A prefix for all keys.
     location: str = option(conf.location, "")
     #: What ``url`` puts before the key; ends in a slash.
-    base_url: str = option(conf.base_url, settings=("MOGILEFS_MEDIA_URL", "MEDIA_URL"))
+    base_url: str | None = option(conf.base_url, settings=("MOGILEFS_MEDIA_URL", "MEDIA_URL"))
     #: Whether saving replaces a file of the same name; else the new one gets another name.
     file_overwrite: bool = option(conf.boolean, False)
     #: For the client; see ``mogilefs.Client``.
@@ -176,6 +175,12 @@ class MogileFSStorage(Configured, Storage):
             alternative=self.get_alternative_name,
         )
 
+    def get_alternative_name(self, file_root: str, file_ext: str) -> str:
+        """Django's; where saving replaces files, a name is only ever shortened."""
+        if self.file_overwrite:
+            return f"{file_root}{file_ext}"
+        return super().get_alternative_name(file_root, file_ext)
+
     def is_name_available(self, name: str, max_length: int | None = None) -> bool:
         """Whether a new file may have this name."""
         return not names.excess(name, self.location, max_length) and self._is_free(name)
@@ -230,17 +235,25 @@ class MogileFSStorage(Configured, Storage):
             yield key[len(root) :]
 
     def url(self, name: str | None) -> str:
-        """``base_url`` plus the key. Waits for nothing, so the file need not exist."""
-        key = self.key(str(name or "").replace("\\", "/").lstrip("/"))
-        address = self.base_url + filepath_to_uri(key)
+        """``base_url`` plus the key. Waits for nothing, so the file need not exist.
+
+        ValueError where ``base_url`` is None: the files have no address then.
+        """
+        base_url, relative = self.base_url, str(name or "").replace("\\", "/").lstrip("/")
+        if base_url is None:
+            raise ValueError("This file is not accessible via a URL.")
+        if not relative:
+            return base_url
+        key = self.key(relative)
+        address = base_url + filepath_to_uri(key)
         if not self.querystring_auth:
             return address
         return f"{address}?{signed_query(self.domain, key, seconds=self.querystring_expire)}"
 
     def get_modified_time(self, name: str) -> datetime:
-        """When the file was stored; aware if USE_TZ, else in the local time zone."""
+        """When the file was stored; aware if USE_TZ, else naive local time."""
         modified = self.client.modified(self.key(name))
-        return modified if settings.USE_TZ else make_naive(modified)
+        return modified if settings.USE_TZ else modified.astimezone().replace(tzinfo=None)
 
     def get_created_time(self, name: str) -> datetime:
         """The same as when it was modified: in MogileFS every new content is a new file."""

@@ -44,7 +44,8 @@ def _temporary_path(content: Any) -> Path | None:
 
 def _body(content: Any) -> Any:
     """The file itself where it can be rewound and yields bytes: the client then needs no spool."""
-    plain = getattr(type(content), "chunks", None) in _PLAIN_CHUNKS
+    own = getattr(content, "__dict__", {}).get("chunks")
+    plain = own is None and getattr(type(content), "chunks", None) in _PLAIN_CHUNKS
     if plain and _rewinds(content) and content.read(0) == b"":
         return content
     return map(_encoded, content.chunks())

@@ -1,0 +1,32 @@
+"""Django's own tests of file storages, on this one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import django
+import pytest
+
+from mogilefs.node import Node
+from tests.support.sdists import sdist
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stderr
+
+
+@pytest.mark.timeout(600)  # the first run fetches Django's source
+def test_djangos_own_tests_of_storages(mogilefs_node: Node):
+    source = sdist("Django", django.__version__)
+    told = run("-m", "tests.support.django_suite", str(source), mogilefs_node.tracker)
+    ran, skipped = re.search(r"Ran (\d+) tests(?:.|\n)*skipped=(\d+)", told).groups()
+    assert int(ran) - int(skipped) >= 80
