@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,81 @@ def test_a_class_gets_the_mindevcount_of_the_last_start(tmp_path: Path) -> None:
         pass
     with a_node(tmp_path, domains={"demo": {"avatar": 3}}).in_thread() as node:
         assert b"mindevcount=3" in ask(node, b"get_domains")[0]
+
+
+def test_a_directory_of_another_mogilefs_is_taken_over_with_its_names(tmp_path: Path) -> None:
+    with a_node(tmp_path, devices=[1, 2], hostname="h1").in_thread() as node:
+        first = ask(node, b"get_hosts")[0]
+    assert b"host1_hostname=h1" in first
+    with a_node(tmp_path, devices=[1, 2]).in_thread() as node:
+        [hosts, devices] = ask(node, b"get_hosts", b"get_devices")
+        assert b"hosts=1" in hosts
+        assert b"host1_hostname=h1" in hosts
+        assert b"host1_http_port=" + node.storage.rpartition(":")[2].encode() in hosts
+        assert devices.count(b"_hostid=1") == 2
+
+
+def test_a_device_that_lies_elsewhere_is_refused_by_name(tmp_path: Path) -> None:
+    with a_node(tmp_path, devices=[1]).in_thread() as node:
+        ask(
+            node,
+            b"create_host host=h2&ip=127.0.0.9&port=7500",
+            b"create_device hostname=h2&devid=2",
+        )
+    with pytest.raises(ConfigurationError, match="device 2 belongs to host 'h2'"):
+        a_node(tmp_path, devices=2).in_thread().start()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"storage": "0.0.0.0:0", "allow": ["10.0.0.0/8"]}, "host_ip"),
+        ({"tracker": "0.0.0.0:0"}, "tracker listens on 0.0.0.0:0, beyond this machine"),
+        ({"tracker": "7001"}, "tracker must be HOST:PORT"),
+        ({"durability": "none"}, "durability"),
+        ({"devices": [1, 1]}, "devices"),
+        ({"devices": 0}, "devices"),
+        ({"domains": {"demo": {"avatar": 0}}}, "'avatar'"),
+        ({"allow": ["somewhere"]}, "'somewhere'"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_made(
+    options: dict[str, object], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        a_node(tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_strangers_are_closed_on_at_once(tmp_path: Path) -> None:
+    with a_node(tmp_path, allow=["10.0.0.0/8"]).in_thread() as node:
+        host, port = node.tracker.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            try:
+                said = connection.recv(100)
+            except ConnectionResetError:
+                said = b""
+    assert said == b""
+
+
+def test_no_fid_is_used_twice_even_when_the_newest_file_is_gone(tmp_path: Path) -> None:
+    opened = b"create_open domain=demo&key=k"
+    with a_node(tmp_path, domains={"demo": {}}).in_thread() as node:
+        assert b"fid=1&" in ask(node, opened)[0] + b"&"
+    with a_node(tmp_path, domains={"demo": {}}).in_thread() as node:
+        [second, chosen, taken, third] = ask(
+            node, opened, opened + b"&fid=9000", opened + b"&fid=8999", opened
+        )
+    assert b"fid=2&" in second
+    assert b"fid=9000&" in chosen
+    assert taken.startswith(b"ERR fid_in_use")
+    assert b"fid=9001&" in third
+
+
+def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
+    with a_node(tmp_path).in_thread():
+        pass
+    with closing(sqlite3.connect(tmp_path / "mogilefs.sqlite")) as db, db:
+        db.execute("UPDATE server_settings SET value = '16' WHERE field = 'schema_version'")
+    with pytest.raises(ConfigurationError, match="schema version 16; this node needs 17"):
+        a_node(tmp_path).in_thread().start()

@@ -47,7 +47,7 @@ def _class_spec(text: str) -> tuple[str, int]:
 
 def _devices(text: str) -> int | tuple[int, ...]:
     try:
-        numbers = tuple(int(number) for number in text.split(","))
+        numbers = tuple(int(number) for number in text.removesuffix(",").split(","))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no count and no list of numbers") from error
     return numbers[0] if "," not in text else numbers
@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser, directory: str | None = None) -> 
         type=_devices,
         default=2,
         metavar="N",
-        help="how many devices to have, or their numbers (1,2,5); missing ones are made",
+        help="how many devices to have, or their numbers (1,2,5 or 4,); missing ones are made",
     )
     add("--domain", action=_AddDomain, metavar="NAME", help="a domain to have; may be repeated")
     add(

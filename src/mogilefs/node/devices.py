@@ -15,7 +15,7 @@ import os
 import random
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -25,8 +25,10 @@ from mogilefs.node import layout
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, sweep
 from mogilefs.node.space import Room, Space
+from mogilefs.node.syncs import Syncs
 
 T = TypeVar("T")
+P = TypeVar("P")
 
 THREADS = 8
 """How many reads, writes and syncs one device is given at the same time."""
@@ -55,6 +57,7 @@ class Devices:
         self._rooms: dict[int, Room] = {}
         self._threads: dict[int, ThreadPoolExecutor] = {}
         self._synced: set[str] = set()
+        self._syncs: dict[int, Syncs] = {}
 
     # Directories
 
@@ -228,11 +231,27 @@ class Devices:
         devid = layout.parse_devid(path.relative_to(self.root).parts[0])
         if devid is None:
             raise ValueError(f"{path} is on no device")
-        await self.run(devid, self._fsync_file, path)
+        if devid not in self._syncs:
+            self._syncs[devid] = Syncs(self._fsync_files, self.threads(devid))
+        await self._syncs[devid].sync(path)
 
-    def _fsync_file(self, path: Path) -> None:
-        self._fsync_path(str(path))
-        self._fsync_directories(path)
+    def _fsync_files(self, paths: Sequence[Path]) -> list[OSError | None]:
+        """Files first, then each of their directories once."""
+        errors = [self._fsync_error(self._fsync_path, str(path)) for path in paths]
+        directories = {
+            path.parent: self._fsync_error(self._fsync_directories, path)
+            for path in _one_each(paths)
+        }
+        return [
+            error or directories[path.parent] for path, error in zip(paths, errors, strict=True)
+        ]
+
+    def _fsync_error(self, fsync: Callable[[P], None], path: P) -> OSError | None:
+        try:
+            fsync(path)
+        except OSError as error:
+            return error
+        return None
 
     def _fsync_directories(self, path: Path) -> None:
         """The file's own directory always; those above it once, since they can only gain entries.
@@ -322,6 +341,7 @@ class Devices:
         for threads in self._threads.values():
             threads.shutdown(wait=False, cancel_futures=True)
         self._threads.clear()
+        self._syncs.clear()
 
 
 def _identity(path: str) -> tuple[int, ...]:
@@ -331,6 +351,11 @@ def _identity(path: str) -> tuple[int, ...]:
         behind = os.stat(path)
         return found.st_dev, found.st_ino, behind.st_dev, behind.st_ino, behind.st_mode
     return found.st_dev, found.st_ino, found.st_mode  # a file may be given a directory's number
+
+
+def _one_each(paths: Sequence[Path]) -> Iterable[Path]:
+    """One path for each of the directories."""
+    return {path.parent: path for path in paths}.values()
 
 
 def _compare(

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from ..errors import ConfigurationError
-from .addresses import format_address, is_loopback, parse_address
+from .addresses import format_address, is_address, is_loopback, is_wildcard, parse_address
 from .catalog import Catalog
 from .devices import Devices
 from .directory_lock import DirectoryLock
@@ -75,7 +75,7 @@ class Node:
             raise ConfigurationError(f"durability is 'full' or 'relaxed', not {durability!r}")
         self.directory = Path(directory)
         self.device_numbers = _device_numbers(devices)
-        self.domains = {name: dict(classes) for name, classes in (domains or {}).items()}
+        self.domains = _checked_domains(domains or {})
         self.durable = durability == "full"
         self.networks = Networks(allow)
         self.hostname = hostname
@@ -88,6 +88,13 @@ class Node:
         }
         if not allow:
             _refuse_strangers(self._wanted)
+        if host_ip is None and is_wildcard(self._wanted["storage"][0]):
+            raise ConfigurationError(
+                f"storage listens on {storage}, which no client can be sent to:"
+                " give the address that clients reach with host_ip (--host-ip)"
+            )
+        if host_ip is not None and (not is_address(host_ip) or is_wildcard(host_ip)):
+            raise ConfigurationError(f"host_ip must be an IP address of its own, not {host_ip!r}")
         self.tracker, self.storage, self.sidechannel = tracker, storage, sidechannel
         self._closing: AsyncExitStack | None = None
 
@@ -149,9 +156,12 @@ class Node:
         self._closing.push_async_callback(call)
 
     async def _open_catalogue(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
         lock = DirectoryLock(self.directory)
-        lock.acquire()
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise ConfigurationError(f"cannot use {self.directory}: {error}") from error
         self._at_stop(lock.release)
         self.catalog = Catalog(self.directory / DATABASE_NAME, fsync=self.durable)
         self.catalog.open()
@@ -217,6 +227,19 @@ def _device_numbers(devices: int | Sequence[int]) -> tuple[int, ...]:
     if not numbers or any(number < 1 for number in numbers) or len({*numbers}) < len(numbers):
         raise ConfigurationError(f"devices is a count or different numbers above 0, not {devices}")
     return numbers
+
+
+def _checked_domains(domains: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    for domain, classes in domains.items():
+        for name, mindevcount in classes.items():
+            if mindevcount < 1:
+                raise ConfigurationError(
+                    f"class {name!r} of domain {domain!r}: its mindevcount must be at least 1,"
+                    f" not {mindevcount}"
+                )
+        if not domain or "" in classes:
+            raise ConfigurationError(f"a domain or class without a name: {domain!r}, {classes!r}")
+    return {name: dict(classes) for name, classes in domains.items()}
 
 
 class NodeThread:

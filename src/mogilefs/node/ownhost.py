@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import logging
 import sqlite3
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigurationError
 from .addresses import parse_address
 from .namespaces import find_domain, insert_class, insert_domain, update_class
-from .registry import Host, Observed
+from .registry import Device, Host, Observed
 
 if TYPE_CHECKING:
     from .node import Node
+
+log = logging.getLogger(__name__)
 
 
 class OwnHost:
@@ -40,36 +42,47 @@ class OwnHost:
     async def register(self) -> None:
         """Write the host's row with the storage door's address, and rows for missing devices."""
         ip, port = self._address()
-        host = self._known()
-        if host is None:
+        host = self._known(ip)
+        try:
             self._hostid = await self._node.catalog.write(
-                lambda db: _insert_host(db, self._node.hostname, ip, port)
+                lambda db: _write_host(db, host, self._node.hostname, ip, port)
             )
-        else:
-            self._hostid = host.hostid
-            if (host.ip, host.http_port) != (ip, port):
-                await self._node.catalog.write(lambda db: _move_host(db, host, ip, port))
+        except sqlite3.IntegrityError as error:
+            raise ConfigurationError(
+                f"another host in the catalogue has the address {ip}; give host"
+                f" {self._node.hostname!r} another with host_ip (--host-ip)"
+            ) from error
         for devid in self._node.device_numbers:
             await self._register_device(devid)
         self._node.registry.reload()
 
-    def _known(self) -> Host | None:
-        return self._node.registry.host_named(self._node.hostname)
+    def _known(self, ip: str) -> Host | None:
+        """The row that is this node's: by its name, by the disks that lie here, by its address.
+
+        The last two are for a catalogue that another MogileFS has made, with a name of its own.
+        """
+        registry = self._node.registry
+        named = registry.host_named(self._node.hostname)
+        if named is not None:
+            return named
+        here = [
+            registry.devices[devid].host
+            for devid in self._node.device_numbers
+            if devid in registry.devices and self._is_here(devid)
+        ]
+        return next(
+            iter([*here, *(host for host in registry.hosts.values() if host.ip == ip)]), None
+        )
+
+    def _is_here(self, devid: int) -> bool:
+        return self._node.devices.directory(devid).is_dir()
 
     def _address(self) -> tuple[str, int]:
         bound, port = parse_address(self._node.storage, "storage")
-        ip = self._node.host_ip or bound
-        if ipaddress.ip_address(ip).is_unspecified:
-            raise ConfigurationError(
-                f"storage listens on {self._node.storage}, which no client can be sent to:"
-                " give the address that clients reach with host_ip (--host-ip)"
-            )
-        return ip, port
+        return self._node.host_ip or bound, port
 
     async def _register_device(self, devid: int) -> None:
         known = self._node.registry.devices.get(devid)
-        if known is not None and known.host.hostid != self._hostid:
-            raise ConfigurationError(f"device {devid} belongs to host {known.host.name!r}")
         if known is None:
             self.make_directory(devid)
             await self._node.catalog.write(
@@ -79,6 +92,22 @@ class OwnHost:
                     (devid, self._hostid),
                 )
             )
+        elif known.host.hostid != self._hostid:
+            await self._take_over(known)
+
+    async def _take_over(self, device: Device) -> None:
+        """A disk of another host's row that lies here was brought here."""
+        if not self._is_here(device.devid):
+            raise ConfigurationError(
+                f"device {device.devid} belongs to host {device.host.name!r}, and"
+                f" {self._node.devices.directory(device.devid)} is not there"
+            )
+        log.warning("took over device %d of host %r", device.devid, device.host.name)
+        await self._node.catalog.write(
+            lambda db: db.execute(
+                "UPDATE device SET hostid = ? WHERE devid = ?", (self._hostid, device.devid)
+            )
+        )
 
     def look(self) -> None:
         """A first look at the own devices, so that files can be stored from the first moment."""
@@ -96,24 +125,26 @@ class OwnHost:
             self._node.registry.reload()
 
 
-def _insert_host(db: sqlite3.Connection, name: str, ip: str, port: int) -> int:
-    (hostid,) = db.execute("SELECT coalesce(max(hostid), 0) + 1 FROM host").fetchone()
-    db.execute(
-        "INSERT INTO host (hostid, status, hostname, hostip, http_port)"
-        " VALUES (?, 'alive', ?, ?, ?)",
-        (hostid, name, ip, port),
-    )
-    return int(hostid)
+def _write_host(db: sqlite3.Connection, host: Host | None, name: str, ip: str, port: int) -> int:
+    """The host's row with its present address; returns its number.
 
-
-def _move_host(db: sqlite3.Connection, host: Host, ip: str, port: int) -> None:
-    """The door's address has changed. A port for reading only is another program's: it stays
-    while the address does."""
-    keep = host.http_get_port if host.ip == ip else None
-    db.execute(
-        "UPDATE host SET hostip = ?, http_port = ?, http_get_port = ? WHERE hostid = ?",
-        (ip, port, keep, host.hostid),
-    )
+    A port for reading only belongs to another program: it stays while the address does.
+    """
+    if host is None:
+        (hostid,) = db.execute("SELECT coalesce(max(hostid), 0) + 1 FROM host").fetchone()
+        db.execute(
+            "INSERT INTO host (hostid, status, hostname, hostip, http_port)"
+            " VALUES (?, 'alive', ?, ?, ?)",
+            (hostid, name, ip, port),
+        )
+        return int(hostid)
+    if (host.ip, host.http_port) != (ip, port):
+        get_port = host.http_get_port if host.ip == ip else None
+        db.execute(
+            "UPDATE host SET hostip = ?, http_port = ?, http_get_port = ? WHERE hostid = ?",
+            (ip, port, get_port, host.hostid),
+        )
+    return host.hostid
 
 
 def _create_domains(db: sqlite3.Connection, domains: Mapping[str, Mapping[str, int]]) -> None:

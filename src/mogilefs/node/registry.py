@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from .addresses import format_address
 from .catalog import Catalog
 from .layout import url_path
 
@@ -208,7 +209,7 @@ class Registry:
     def write_url(self, devid: int, fid: int) -> str:
         """Where a client PUTs a file: what create_open hands out."""
         host = self.devices[devid].host
-        return f"http://{host.ip}:{host.http_port}{url_path(devid, fid)}"
+        return f"http://{format_address(host.ip, host.http_port)}{url_path(devid, fid)}"
 
     def read_url(
         self, devid: int, fid: int, peer: str | None = None, zone: str | None = None
@@ -216,7 +217,8 @@ class Registry:
         """Where a client reads a file: what get_paths hands out."""
         host = self.devices[devid].host
         address = host.address(peer, zone=zone) if host.altip else host.ip
-        return f"http://{address}:{host.http_get_port or host.http_port}{url_path(devid, fid)}"
+        port = host.http_get_port or host.http_port
+        return f"http://{format_address(address, port)}{url_path(devid, fid)}"
 
 
 def setting(catalog: Catalog, name: str, default: str = "") -> str:

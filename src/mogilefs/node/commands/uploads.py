@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 
 from ...wire import Request, to_bytes
-from ..catalog import CatalogError
 from ..placement import MAX_DESTINATIONS, destinations
+from ..policies import DEFAULT_POLICY
 from ..registry import HASH_NUMBERS, Domain
 from ..remote import RemoteError
 from .table import CommandError, Context, Values, command, number
@@ -121,10 +121,12 @@ async def create_close(ctx: Context, request: Request) -> Values:
     except CommandError:
         await _discard(ctx, upload.fid)
         raise
-    await ctx.catalog.write(
-        lambda db: _store(db, upload, classid, length, _digest(ctx, upload, classid))
-    )
-    ctx.node.wake("replicate", "delete")
+    stored = _stored(ctx, upload, classid, length)
+    replaced = await ctx.catalog.write(lambda db: _store(db, stored))
+    if replaced:
+        ctx.node.wake("delete")
+    if stored.replicate:
+        ctx.node.wake("replicate")
     return {}
 
 
@@ -213,47 +215,64 @@ async def _make_durable(ctx: Context, upload: Upload, devids: list[int]) -> None
             raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
 
 
-def _digest(ctx: Context, upload: Upload, classid: int) -> tuple[int, bytes] | None:
-    """What to keep of the checksum: only that of the class's own algorithm."""
-    if upload.checksum is None:
-        return None
-    algorithm, digest = upload.checksum
-    wanted = ctx.registry.file_class(upload.dmid, classid).hashtype
-    return (wanted, bytes.fromhex(digest)) if wanted == HASH_NUMBERS[algorithm] else None
+@dataclass(frozen=True)
+class _Stored:
+    """The rows that a finished upload leaves."""
+
+    upload: Upload
+    classid: int
+    length: int
+    digest: tuple[int, bytes] | None
+    """What is kept of the checksum: only that of the class's own algorithm."""
+    replicate: bool
 
 
-def _store(
-    db: sqlite3.Connection,
-    upload: Upload,
-    classid: int,
-    length: int,
-    digest: tuple[int, bytes] | None,
-) -> None:
-    """The upload becomes the key's file; what the key had before is queued for deletion."""
+def _stored(ctx: Context, upload: Upload, classid: int, length: int) -> _Stored:
+    file_class = ctx.registry.file_class(upload.dmid, classid)
+    digest = None
+    if upload.checksum is not None and HASH_NUMBERS[upload.checksum[0]] == file_class.hashtype:
+        digest = (file_class.hashtype, bytes.fromhex(upload.checksum[1]))
+    one_is_enough = file_class.mindevcount == 1 and file_class.replpolicy in (None, DEFAULT_POLICY)
+    return _Stored(upload, classid, length, digest, replicate=not one_is_enough)
+
+
+def _store(db: sqlite3.Connection, stored: _Stored) -> bool:
+    """The upload becomes the key's file; what the key had before is queued for deletion.
+
+    Returns whether there was something before.
+    """
+    upload = stored.upload
     if not db.execute("DELETE FROM tempfile WHERE fid = ?", (upload.fid,)).rowcount:
         raise _no_temp_file(upload.fid)
-    now = int(time.time())
     key = to_bytes(upload.key)
-    old = db.execute(
-        "SELECT fid FROM file WHERE dmid = ? AND dkey = CAST(? AS TEXT)", (upload.dmid, key)
-    ).fetchone()
-    if old is not None:
-        db.execute("DELETE FROM file WHERE fid = ?", old)
-        db.execute(_QUEUE_DELETE, (old[0], now))
+    replaced = _take_away(db, upload.dmid, key)
     db.execute("INSERT INTO file_on (fid, devid) VALUES (?, ?)", (upload.fid, upload.devid))
     db.execute(
         "INSERT INTO file (fid, dmid, dkey, length, classid, devcount)"
         " VALUES (?, ?, CAST(? AS TEXT), ?, ?, 1)",
-        (upload.fid, upload.dmid, key, length, classid),
+        (upload.fid, upload.dmid, key, stored.length, stored.classid),
     )
-    db.execute(
-        "INSERT OR REPLACE INTO file_to_replicate (fid, nexttry) VALUES (?, 0)", (upload.fid,)
-    )
-    if digest is not None:
+    if stored.replicate:
+        db.execute(
+            "INSERT OR REPLACE INTO file_to_replicate (fid, nexttry) VALUES (?, 0)", (upload.fid,)
+        )
+    if stored.digest is not None:
         db.execute(
             "INSERT OR REPLACE INTO checksum (fid, hashtype, checksum) VALUES (?, ?, ?)",
-            (upload.fid, *digest),
+            (upload.fid, *stored.digest),
         )
+    return replaced
+
+
+def _take_away(db: sqlite3.Connection, dmid: int, key: bytes) -> bool:
+    """The file that has the key, if there is one."""
+    old = db.execute(
+        "SELECT fid FROM file WHERE dmid = ? AND dkey = CAST(? AS TEXT)", (dmid, key)
+    ).fetchone()
+    if old is not None:
+        db.execute("DELETE FROM file WHERE fid = ?", old)
+        db.execute(_QUEUE_DELETE, (old[0], int(time.time())))
+    return old is not None
 
 
 _QUEUE_DELETE = "INSERT OR REPLACE INTO file_to_delete2 (fid, nexttry, failcount) VALUES (?, ?, 0)"
@@ -276,6 +295,3 @@ def discard_upload(db: sqlite3.Connection, fid: int) -> None:
         [(fid, int(devid)) for devid in (row[0] or "").split(",") if devid],
     )
     db.execute(_QUEUE_DELETE, (fid, int(time.time())))
-
-
-__all__ = ["CatalogError", "discard_upload"]
