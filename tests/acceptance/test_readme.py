@@ -26,7 +26,8 @@ BEYOND_THE_README = """
 SECRET_KEY = "for a test"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "urls"
-INSTALLED_APPS = []
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 """
 SAVE_AND_SERVE = """
 import django
@@ -39,6 +40,29 @@ name = default_storage.save("hello.txt", ContentFile(b"Hello, disks!"))
 reply = Client().get(default_storage.url(name))
 assert reply.status_code == 200, reply
 assert b"".join(reply.streaming_content) == b"Hello, disks!"
+"""
+SAVE_A_PERSON = """
+import django
+from django.core.files.base import ContentFile
+from django.core.management import call_command
+
+django.setup()
+call_command("migrate", run_syncdb=True, verbosity=0)
+from people.models import Person
+
+file = ContentFile(b"not looked into", "ada.png")
+person = Person.objects.create(avatar=file, thumbnail=file)
+for field, mogile_class in [(person.avatar, "avatar"), (person.thumbnail, "thumb")]:
+    assert field.storage.client.info(field.name).mogile_class == mogile_class
+"""
+SAVE_BY_ALIAS = """
+import django
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+
+django.setup()
+name = storages["avatars"].save("ada.png", ContentFile(b""))
+assert storages["avatars"].client.info(f"avatars/{name}").mogile_class == "avatar"
 """
 
 
@@ -95,6 +119,22 @@ class Reader:
         self.env["DJANGO_SETTINGS_MODULE"] = "settings"
         self.python(SAVE_AND_SERVE)
 
+    def write_models(self, code: str) -> None:
+        people = self.project / "people"
+        people.mkdir()
+        (people / "__init__.py").touch()
+        (people / "models.py").write_text(code)
+        self.add_to_settings('INSTALLED_APPS = ["people"]')
+        self.python(SAVE_A_PERSON)
+
+    def add_an_alias(self, code: str) -> None:
+        self.add_to_settings(code)
+        self.python(SAVE_BY_ALIAS)
+
+    def add_to_settings(self, code: str) -> None:
+        with (self.project / "settings.py").open("a") as settings:
+            settings.write(f"\n{code}\n")
+
     def python(self, code: str) -> None:
         self.run("python", "-c", self.here(code), cwd=self.project)
 
@@ -113,8 +153,10 @@ class Reader:
         "sh: make test": make_test,
         "sh: python -m pip install": install,
         "sh: mogilefs node": start_node,
-        "sh: mogilefs": shell,
-        "python: STORAGES": write_settings,
+        "sh: export MOGILEFS_TRACKERS": shell,
+        "python: STORAGES = ": write_settings,
+        'python: STORAGES["avatars"]': add_an_alias,
+        "python: from django.db": write_models,
         "python: from django.urls": write_urls,
         "python: from mogilefs import": python,
     }
