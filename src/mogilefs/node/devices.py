@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
 from mogilefs.node.layout import Place
-from mogilefs.node.parts import Part, open_file, sweep
+from mogilefs.node.parts import Part, open_file, open_regular, sweep
 from mogilefs.node.space import Room, Space
 from mogilefs.node.syncs import Syncs
 
@@ -41,6 +41,7 @@ ALGORITHMS: dict[str, str] = {"MD5": "md5", "SHA-1": "sha1"}
 
 
 class _Base(NamedTuple):
+    entry: str
     path: str
     inode: tuple[int, ...]
 
@@ -95,7 +96,7 @@ class Devices:
         if not path.is_dir():
             raise FileNotFoundError(f"{self.directory(devid)} is no directory")
         self._rooms.pop(devid, None)
-        self._bases[devid] = _Base(str(path), inode)
+        self._bases[devid] = _Base(str(self.directory(devid)), str(path), inode)
         return self._bases[devid]
 
     def path(self, devid: int, fid: int) -> Path:
@@ -131,6 +132,14 @@ class Devices:
             for place in map(layout.parse, sorted(f"{prefix}/{name}" for name in names)):
                 if place and place.fid:
                     yield place.fid
+
+    def open(self, place: Place) -> tuple[int, os.stat_result]:
+        """Open a file for reading, and what is known of it; ``OSError``."""
+        known = self._bases.get(place.devid)
+        if known is not None:
+            with contextlib.suppress(PermissionError):  # the device may have moved: look anew
+                return open_regular(known.path, place.path, known.entry)
+        return open_regular(self.base(place.devid), place.path)
 
     async def delete(self, devid: int, fid: int) -> bool:
         """Delete a file; False where it was not there. ``OSError`` where the disk refuses."""

@@ -29,23 +29,23 @@ def opened_path(fd: int, fallback: str) -> str:
         return os.path.realpath(fallback)
 
 
-def open_within(device: str, path: str, flags: int) -> int:
+def open_within(device: str, path: str, flags: int, entry: str | None = None) -> int:
     """Open ``path`` below the real directory ``device``, following no symbolic link below it.
 
-    Raises ``PermissionError`` where the way there leads through a symbolic link and other
-    ``OSError`` as ``os.open`` does.
+    ``entry`` is another way to that directory. Raises ``PermissionError`` where the way leads
+    through a symbolic link, or elsewhere, and other ``OSError`` as ``os.open`` does.
     """
-    whole = f"{device}/{path}"
+    whole = f"{entry or device}/{path}"
     fd = os.open(whole, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if opened_path(fd, whole) != whole:
+    if opened_path(fd, whole) != f"{device}/{path}":
         os.close(fd)
         raise PermissionError(f"{whole} lies behind a symbolic link")
     return fd
 
 
-def open_regular(device: str, path: str) -> tuple[int, os.stat_result]:
+def open_regular(device: str, path: str, entry: str | None = None) -> tuple[int, os.stat_result]:
     """Open a file for reading, and what is known of it; what is no file is an ``OSError``."""
-    fd = open_within(device, path, os.O_RDONLY)
+    fd = open_within(device, path, os.O_RDONLY, entry)
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode):
         return fd, found

@@ -129,7 +129,7 @@ class Connection(Incoming):
             self._transport.write(download.head)
             while not download.done:
                 self._since = self._loop.time()
-                if not (download.cached and self._door.trusts(download.devid)):
+                if not (download.cached and self._door.trusts(download.devid, self._since)):
                     await self._devices.run(download.devid, download.warm)
                 await download.send_piece(self._transport)
         except OSError as error:
@@ -216,10 +216,10 @@ class Connection(Incoming):
         *args: object,
     ) -> None:
         """Do ``work`` at once where its disk has been quick, else in one of the disk's threads."""
-        if not self._door.trusts(devid):
+        started = self._loop.time()
+        if not self._door.trusts(devid, started):
             self._ask_from_thread(request, devid, then, work, *args)
             return
-        started = self._loop.time()
         try:
             result = work(*args)
         except OSError as error:

@@ -106,10 +106,10 @@ class StorageDoor:
         self._connections.discard(connection)
         self._empty.set()
 
-    def trusts(self, devid: int) -> bool:
+    def trusts(self, devid: int, now: float) -> bool:
         """Whether a device's disk may be asked on the event loop itself."""
         trust = self._trust.get(devid)
-        return trust is None or trust.given(self.loop.time())
+        return trust is None or trust.given(now)
 
     def took(self, devid: int, started: float) -> None:
         """Note that a device kept the loop waiting since ``started``."""

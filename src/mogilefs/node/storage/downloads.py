@@ -8,7 +8,6 @@ import os
 
 from mogilefs.node.devices import Devices
 from mogilefs.node.layout import Place
-from mogilefs.node.parts import open_regular
 from mogilefs.node.storage import ranges, replies
 from mogilefs.node.storage.requests import Request
 
@@ -74,7 +73,7 @@ class Download:
 
 def fetch(devices: Devices, place: Place, request: Request) -> bytes | Download:
     """The whole reply where the file is small and in memory, else a download; ``OSError``."""
-    fd, found = open_regular(devices.base(place.devid), place.path)
+    fd, found = devices.open(place)
     try:
         reply = _reply(request, found.st_size, int(found.st_mtime))
         if isinstance(reply, tuple) and reply[2] <= SMALL:

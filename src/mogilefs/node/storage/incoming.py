@@ -99,7 +99,8 @@ class Incoming(asyncio.BufferedProtocol):
     def on_message_begin(self) -> None:
         self._request = Request()
         self._in_head = True
-        self._look_anew()
+        if not self._queue:
+            self._look_anew()
 
     def on_url(self, url: bytes) -> None:
         self._request.url += url
