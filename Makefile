@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-.PHONY: demo venv lint test test-all test-ci system-packages clean
+.PHONY: demo venv lint test test-all test-ci bench system-packages clean
 
 # A node on .demo/ and a site with avatars on it: make demo PORT=8000 FRONT=perlbal
 demo: $(VENV)/.demo
@@ -18,7 +18,7 @@ demo: $(VENV)/.demo
 venv: $(VENV)/.dev
 
 # Editable installs: what the demo needs, and what tests and linters need too.
-$(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: pyproject.toml
+$(VENV)/.demo $(VENV)/.dev $(VENV)/.bench: $(VENV)/.%: pyproject.toml
 ifdef UV
 	@uv venv --quiet --allow-existing --python "$(or $(PYTHON),3.10)" $(VENV)
 	@uv pip install --quiet --python $(BIN)/python --group $* -e .
@@ -46,8 +46,21 @@ test-all: venv system-packages
 test-ci: venv system-packages
 	$(BIN)/nox --session tests --tags ci -- $(ARGS)
 
+# This project beside what one would pick instead, on this machine: docs/performance.md.
+# make bench ARGS="--quick", ARGS="clients door", ARGS="--tracker HOST:PORT --domain NAME"
+bench: $(VENV)/.bench .bench/peers/.ready
+	@$(BIN)/python -m benchmarks --page docs/performance.md $(ARGS)
+
+# pymogilefs and what it needs, apart from all that is ours.
+.bench/peers/.ready:
+	@$(BIN)/python -m venv .bench/peers
+	@.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check pymogilefs==0.1.2 \
+	|| { rm -rf .bench/peers; mkdir -p .bench/peers; \
+	echo "pymogilefs is not to be had here: it takes no part" >&2; }
+	@touch $@
+
 system-packages:
 	@tests/install-system-packages
 
 clean:
-	rm -rf $(VENV) .nox .demo build dist
+	rm -rf $(VENV) .nox .demo .bench build dist

@@ -1,0 +1,1 @@
+"""One small module for each question; ``run(setting)`` gives its tables."""

@@ -1,0 +1,150 @@
+"""The targets, and whether a run reached them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from .harness import Sheet, Table, paired
+
+Answers = Sequence["Table | Sheet"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is wanted: ``measure`` finds the value in a run's answers, None where it was not asked.
+
+    ``at_most`` or else ``at_least`` is the bound.
+    """
+
+    where: str
+    text: str
+    measure: Callable[[Answers], float | None]
+    at_least: float | None = None
+    at_most: float | None = None
+    unit: str = " times"
+
+    @property
+    def wanted(self) -> str:
+        """The bound in words."""
+        if self.at_most is not None:
+            return f"at most {self.at_most:g}{self.unit}"
+        return f"at least {self.at_least:g}{self.unit}"
+
+    def reached(self, value: float) -> bool:
+        """Whether a value is within the bound."""
+        if self.at_most is not None:
+            return value <= self.at_most
+        return self.at_least is None or value >= self.at_least
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A target and what a run measured."""
+
+    target: Target
+    value: float | None
+
+    @property
+    def told(self) -> str:
+        """The measurement in words."""
+        return "not measured" if self.value is None else f"{self.value:.2f}{self.target.unit}"
+
+    @property
+    def word(self) -> str:
+        """Reached or missed."""
+        if self.value is None:
+            return ""
+        return "reached" if self.target.reached(self.value) else "**missed**"
+
+
+def table(answers: Answers, question: str) -> Table | None:
+    """The table that answers a question, None if it was not asked."""
+    found = (one for one in answers if isinstance(one, Table) and one.question == question)
+    return next(found, None)
+
+
+def sheet(answers: Answers, question: str) -> Sheet | None:
+    """The sheet that answers a question, None if it was not asked."""
+    found = (one for one in answers if isinstance(one, Sheet) and one.question == question)
+    return next(found, None)
+
+
+def ratio(
+    question: str, of: str, to: str, field: str = "p50_ms"
+) -> Callable[[Answers], float | None]:
+    """One contestant's figure over another's."""
+
+    def measure(answers: Answers) -> float | None:
+        found = table(answers, question)
+        one, other = (found.of(of), found.of(to)) if found else (None, None)
+        return None if one is None or other is None else paired(one, other, field)
+
+    return measure
+
+
+def figure(
+    question: str, of: str, field: str, over: float = 1.0
+) -> Callable[[Answers], float | None]:
+    """One contestant's figure, as so many times ``over``."""
+
+    def measure(answers: Answers) -> float | None:
+        found = table(answers, question)
+        one = found.of(of) if found else None
+        return None if one is None else getattr(one, field) / over
+
+    return measure
+
+
+def cell(question: str, row: str, column: str) -> Callable[[Answers], float | None]:
+    """A number of a sheet."""
+
+    def measure(answers: Answers) -> float | None:
+        found = sheet(answers, question)
+        if found is None:
+            return None
+        at = found.columns.index(column)
+        values = [each[at] for each in found.rows if each[0] == row]
+        return float(str(values[0])) if values and values[0] is not None else None
+
+    return measure
+
+
+def judge(answers: Answers) -> list[Verdict]:
+    """Every target beside what was measured."""
+    return [Verdict(target, target.measure(answers)) for target in TARGETS]
+
+
+_CLIENT = "client/node"
+TARGETS = [
+    Target("client", "paths p50, to the floor",
+           ratio(f"{_CLIENT}/paths/4 KiB", "Client", "floor"), at_most=1.15),
+    Target("client", "fetch of 4 KiB p50, to the floor",
+           ratio(f"{_CLIENT}/fetch/4 KiB", "Client", "floor"), at_most=1.3),
+    Target("client", "overwriting store of 4 KiB p50, to the floor",
+           ratio(f"{_CLIENT}/store/4 KiB", "Client", "floor"), at_most=1.15),
+    Target("client", "stores of 4 KiB a second, to pymogilefs",
+           ratio(f"{_CLIENT}/store/4 KiB", "Client", "pymogilefs", "per_second"), at_least=3),
+    Target("client", "fetches of 4 KiB a second, to pymogilefs",
+           ratio(f"{_CLIENT}/fetch/4 KiB", "Client", "pymogilefs", "per_second"), at_least=3),
+    Target("client", "CPU for a fetch, to pymogilefs",
+           ratio(f"{_CLIENT}/fetch/4 KiB", "Client", "pymogilefs", "cpu_ms"), at_most=0.5),
+    Target("client", "CPU for a store, to pymogilefs",
+           ratio(f"{_CLIENT}/store/4 KiB", "Client", "pymogilefs", "cpu_ms"), at_most=0.5),
+    Target("client", "CPU for paths, to pymogilefs",
+           ratio(f"{_CLIENT}/paths/4 KiB", "Client", "pymogilefs", "cpu_ms"), at_most=0.5),
+    Target("client", "fetch of 64 MiB, rate to the floor's",
+           ratio(f"{_CLIENT}/fetch/64 MiB", "Client", "floor", "mb_per_second"), at_least=0.9),
+    Target("client", "store of 64 MiB, rate to the floor's",
+           ratio(f"{_CLIENT}/store/64 MiB", "Client", "floor", "mb_per_second"), at_least=0.9),
+    Target("client", "AsyncClient's fetches a second with 64 tasks, to one Client's",
+           ratio(f"{_CLIENT}/fetch/4 KiB", "AsyncClient, 64 tasks", "Client", "per_second"),
+           at_least=2),
+    Target("client", "memory added by 1 GiB up",
+           cell("client/memory", "Client", "store: MiB more"), at_most=16, unit=" MiB"),
+    Target("client", "memory added by 1 GiB down",
+           cell("client/memory", "Client", "fetch: MiB more"), at_most=16, unit=" MiB"),
+    Target("client", "fetches of 4 KiB a second on a real cluster, to pymogilefs",
+           ratio("client/cluster/fetch/4 KiB", "Client", "pymogilefs", "per_second"),
+           at_least=1.9),
+]  # fmt: skip
