@@ -1,0 +1,255 @@
+"""One client for many: threads, tasks, forks, pickles, event loops, greenlets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from mogilefs import AsyncClient, Client, TrackersUnavailable
+from tests.client.conftest import Tiny, WholeCluster
+from tests.support.misbehaving import Connection
+
+THREADS = 12
+
+
+def test_threads_share_connections_and_never_answers(tiny: Tiny) -> None:
+    for number in range(THREADS):
+        tiny.cluster.add(f"key{number}", b"%d" % number * 1000)
+
+    def work(client: Client, number: int) -> None:
+        for _ in range(20):
+            assert client.read(f"key{number}") == b"%d" % number * 1000
+            client.store(f"new{number}", b"%d" % number)
+
+    with Client("d", tiny.addresses) as client, ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(lambda number: work(client, number), range(THREADS)))
+    assert tiny.tracker.connections <= THREADS
+    assert tiny.storages[0].connections <= THREADS
+
+
+def test_one_slow_answer_holds_up_no_other_thread(tiny: Tiny) -> None:
+    tiny.cluster.add("slow", b"")
+    tiny.cluster.add("quick", b"")
+    released = threading.Event()
+
+    def wait(connection: Connection, request: Any, proper: bytes) -> None:
+        if request.args["key"] == "slow":
+            released.wait(10)
+        connection.send(proper)
+
+    tiny.tracker.on["get_paths"] = wait
+    with Client("d", tiny.addresses) as client, ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(client.paths, "slow")
+        for _ in range(3):
+            client.paths("quick")
+        assert not slow.done()
+        released.set()
+        assert slow.result(10)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # that it has threads
+def test_a_fork_gets_connections_of_its_own(tiny: Tiny) -> None:
+    tiny.cluster.add("key", b"body")
+    with Client("d", tiny.addresses) as client:
+        assert client.read("key") == b"body"
+        child = os.fork()
+        if not child:
+            os._exit(0 if client.read("key") == b"body" else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert tiny.tracker.connections == tiny.storages[0].connections == 2
+        assert client.read("key") == b"body"
+        assert tiny.tracker.connections == tiny.storages[0].connections == 2
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_an_async_client_survives_a_fork(tiny: Tiny) -> None:
+    tiny.cluster.add("key", b"body")
+
+    async def main() -> None:
+        async with AsyncClient("d", tiny.addresses) as client:
+            await client.read("key")
+            child = os.fork()
+            if not child:
+                fresh = asyncio.new_event_loop()
+                asyncio._set_running_loop(None)
+                os._exit(0 if fresh.run_until_complete(client.read("key")) == b"body" else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert await client.read("key") == b"body"
+
+    asyncio.run(main())
+    assert tiny.tracker.connections == 2
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_pickle_has_the_settings_and_no_connections(tiny: Tiny, kind: Any) -> None:
+    client = kind("d", tiny.addresses, timeout=3, readonly=True, zone="alt")
+    copy = pickle.loads(pickle.dumps(client))
+    assert type(copy) is kind
+    assert repr(copy) == repr(client)
+    assert copy._operations.config == client._operations.config
+
+
+def test_a_pickled_client_works(tiny: Tiny) -> None:
+    tiny.cluster.add("key", b"body")
+    with Client("d", tiny.addresses) as client:
+        client.read("key")
+        with pickle.loads(pickle.dumps(client)) as copy:
+            assert copy.read("key") == b"body"
+
+
+def test_many_tasks_share_an_async_client(tiny: Tiny) -> None:
+    for number in range(64):
+        tiny.cluster.add(f"key{number}", b"%d" % number * 1000)
+
+    async def work(client: AsyncClient, number: int) -> None:
+        for _ in range(5):
+            assert await client.read(f"key{number}") == b"%d" % number * 1000
+
+    async def main() -> None:
+        async with AsyncClient("d", tiny.addresses) as client:
+            await asyncio.gather(*(work(client, number) for number in range(64)))
+
+    asyncio.run(main())
+    assert tiny.tracker.connections <= 64
+
+
+def test_an_async_client_in_one_event_loop_after_another(tiny: Tiny) -> None:
+    tiny.cluster.add("key", b"body")
+    client = AsyncClient("d", tiny.addresses)
+    for _ in range(3):
+        assert asyncio.run(client.read("key")) == b"body"
+    assert tiny.tracker.connections == 3
+    asyncio.run(client.close())
+
+
+def test_a_cancelled_question_does_not_answer_the_next(tiny: Tiny) -> None:
+    tiny.cluster.add("slow", b"")
+    stored = tiny.cluster.add("quick", b"")
+    released = threading.Event()
+
+    def wait(connection: Connection, request: Any, proper: bytes) -> None:
+        if request.args["key"] == "slow":
+            released.wait(10)
+        connection.send(proper)
+
+    tiny.tracker.on["get_paths"] = wait
+
+    async def main() -> None:
+        async with AsyncClient("d", tiny.addresses) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.paths("slow"), 0.1)
+            released.set()
+            assert await client.paths("quick") == stored.urls
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_store_leaves_nothing(tiny: Tiny) -> None:
+    def stall(connection: Connection, request: Any, proper: bytes) -> None:
+        connection.sock.recv(1)
+
+    tiny.tracker.on["rename"] = stall
+    tiny.tracker.do_rename = tiny.tracker.do_noop  # type: ignore[method-assign] # never done
+
+    async def main() -> None:
+        async with AsyncClient("d", tiny.addresses) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.store("key", b"body", overwrite=False), 0.2)
+
+    asyncio.run(main())
+    assert tiny.tracker.commands[-1] == "delete"
+    assert not tiny.cluster.files
+
+
+def test_the_event_loop_goes_on_while_a_client_waits(tiny: Tiny) -> None:
+    released = threading.Event()
+
+    def wait(connection: Connection, request: Any, proper: bytes) -> None:
+        released.wait(10)
+        connection.send(proper)
+
+    tiny.cluster.add("key", b"body")
+    tiny.tracker.on["get_paths"] = wait
+
+    async def main() -> None:
+        async with AsyncClient("d", tiny.addresses) as client:
+            reading = asyncio.create_task(client.read("key"))
+            await asyncio.sleep(0)
+            released.set()
+            assert await reading == b"body"
+
+    asyncio.run(main())
+
+
+def test_a_dropped_client_closes_its_connections(tiny: Tiny) -> None:
+    tiny.cluster.add("key", b"body")
+    client = Client("d", tiny.addresses)
+    client.read("key")
+    del client  # an unclosed socket would be a ResourceWarning, and so an error here
+    asyncio.run(_read_and_drop(tiny))
+
+
+async def _read_and_drop(tiny: Tiny) -> None:
+    assert await AsyncClient("d", tiny.addresses).read("key") == b"body"
+
+
+def test_timeouts_are_kept(tiny: Tiny) -> None:
+    def stall(connection: Connection, request: Any, proper: bytes) -> None:
+        connection.sock.recv(1)
+
+    tiny.tracker.on["get_paths"] = stall
+    with Client("d", tiny.addresses, timeout=0.2) as client:
+        start = time.monotonic()
+        with pytest.raises(TrackersUnavailable, match="timed out"):
+            client.paths("key")
+        assert 0.2 <= time.monotonic() - start < 2
+
+
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import sys, gevent, time
+from mogilefs import Client
+
+client = Client(sys.argv[2], sys.argv[1])
+for number in range(20):
+    client.store(f"gevent{number}", b"%d" % number * 1000)
+
+def work(number):
+    for _ in range(5):
+        assert client.read(f"gevent{number}") == b"%d" % number * 1000
+    with client.open(f"gevent{number}") as file:
+        file.seek(10)
+        file.read(5)
+    client.store(f"gevent{number}", b"again", overwrite=True)
+    client.delete(f"gevent{number}")
+
+ticks = 0
+def tick():
+    global ticks
+    while True:
+        ticks += 1
+        gevent.sleep(0)
+
+ticker = gevent.spawn(tick)
+gevent.joinall([gevent.spawn(work, number) for number in range(20)], raise_error=True)
+ticker.kill()
+assert ticks > 20, "the client held up the other greenlets"
+client.close()
+print("well")
+"""
+
+
+def test_gevent(whole: WholeCluster) -> None:
+    command = [sys.executable, "-c", GEVENT, ",".join(whole.trackers), whole.domain]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("well\n", 0), done.stderr
