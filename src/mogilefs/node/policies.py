@@ -12,6 +12,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 DEFAULT_POLICY = "MultipleHosts()"
 """The policy of a class that names none."""
@@ -188,6 +189,7 @@ _DEEPEST = 8
 """Unions inside unions beyond this are refused: nobody means them, and reading them recurses."""
 
 
+@lru_cache(maxsize=1000)
 def parse(text: str) -> Policy:
     """The policy that ``text`` names. Raises PolicyError for an unknown name or a malformed text.
 

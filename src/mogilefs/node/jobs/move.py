@@ -54,8 +54,8 @@ class Move(QueueJob[Queued]):
         targets = None
         if item.targets:
             targets = frozenset(int(devid) for devid in item.targets.split(",") if devid.isdigit())
-        outcome = await self._placer.settle(Wish(item.fid, leaving=item.devid, targets=targets))
-        if outcome is Outcome.RETRY:
+        settled = await self._placer.settle(Wish(item.fid, leaving=item.devid, targets=targets))
+        if settled.outcome is Outcome.RETRY:
             await self.failed(item)
         else:
             await self._give_up(item)

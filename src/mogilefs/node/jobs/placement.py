@@ -8,8 +8,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from sqlite3 import Connection
+from typing import NamedTuple
 
-from ..policies import DEFAULT_POLICY, Decision, Place, PolicyError, TooMany, WantsMore, draw, parse
+from ..policies import (
+    DEFAULT_POLICY,
+    Decision,
+    Place,
+    PolicyError,
+    Satisfied,
+    TooMany,
+    WantsMore,
+    draw,
+    parse,
+)
 from ..registry import HASH_NAMES, FileClass
 from . import records
 from .context import JobContext
@@ -32,6 +43,17 @@ class Outcome(Enum):
     DONE = "done"
     RETRY = "retry"
     NO_SOURCE = "no source"
+
+
+class Settled(NamedTuple):
+    """What became of a file, and what of it that was judged by: its class and its locations.
+
+    Who changes either while a file is being settled queues it again: that must not be forgotten.
+    """
+
+    outcome: Outcome
+    classid: int | None = None
+    locations: int = 0
 
 
 def decide(file_class: FileClass, copies: Collection[Place], places: Collection[Place]) -> Decision:
@@ -75,41 +97,58 @@ class Placer:
     def __init__(self, context: JobContext) -> None:
         self._context = context
 
-    async def settle(self, wish: Wish) -> Outcome:
+    async def settle(self, wish: Wish) -> Settled:
         """Copy and remove until the policy holds, or nothing more can be done now."""
         progress = _Progress()
         for _ in range(MAX_STEPS):
             file = records.find_file(self._context.catalog, wish.fid)
             if file is None:
-                return Outcome.DONE
-            copies = self._live_locations(wish.fid)
-            if not copies and not await self._adopt(file):
-                return Outcome.NO_SOURCE
-            outcome = await self._step(file, copies, wish, progress) if copies else None
+                return Settled(Outcome.DONE)
+            known = records.locations(self._context.catalog, wish.fid)
+            outcome = await self._look(file, self._live(known), wish, progress)
             if outcome is not None:
-                return outcome
-        return Outcome.RETRY
+                return Settled(outcome, file.classid, len(known))
+        return Settled(Outcome.RETRY)
 
-    def _live_locations(self, fid: int) -> list[int]:
-        """Where the file is, leaving out dead devices, whose rows are about to go."""
+    def settled(self, fid: int) -> Settled | None:
+        """The same at once, for a file of which everything is right already; else None."""
+        file = records.find_file(self._context.catalog, fid)
+        if file is None:
+            return Settled(Outcome.DONE)
+        known = records.locations(self._context.catalog, fid)
+        copies = self._live(known)
+        decision = self._decide(file, copies, self._context.places(file.length))
+        if not copies or not isinstance(decision, Satisfied):
+            return None
+        if self._context.replicas.strays(fid, copies):
+            return None
+        return Settled(Outcome.DONE, file.classid, len(known))
+
+    def _live(self, devids: list[int]) -> list[int]:
+        """Leaving out dead devices, whose rows are about to go."""
         devices = self._context.registry.devices
-        return [
-            devid
-            for devid in records.locations(self._context.catalog, fid)
-            if devid in devices and devices[devid].status != "dead"
-        ]
+        return [devid for devid in devids if devid in devices and devices[devid].status != "dead"]
+
+    def _decide(self, file: FileRow, copies: list[int], places: dict[int, Place]) -> Decision:
+        file_class = self._context.registry.file_class(file.dmid, file.classid)
+        return decide(file_class, [places[devid] for devid in copies], list(places.values()))
+
+    async def _look(
+        self, file: FileRow, copies: list[int], wish: Wish, progress: _Progress
+    ) -> Outcome | None:
+        if copies:
+            return await self._step(file, copies, wish, progress)
+        return None if await self._adopt(file) else Outcome.NO_SOURCE
 
     async def _step(
         self, file: FileRow, copies: list[int], wish: Wish, progress: _Progress
     ) -> Outcome | None:
         """One copy made or removed (None: look again), or what became of the file."""
-        file_class = self._context.registry.file_class(file.dmid, file.classid)
         closed = frozenset(progress.bad_targets | {wish.leaving or 0})
         places = self._context.places(file.length, closed)
-        held = [places[devid] for devid in copies if devid != wish.leaving]
-        decision = decide(file_class, held, list(places.values()))
+        decision = self._decide(file, [d for d in copies if d != wish.leaving], places)
         if isinstance(decision, WantsMore):
-            return await self._add(file, file_class, copies, decision, wish, progress)
+            return await self._add(file, copies, decision, wish, progress)
         if wish.leaving in copies:
             return await self._leave(file, copies, wish.leaving)
         if isinstance(decision, TooMany) and wish.leaving is None:
@@ -119,7 +158,6 @@ class Placer:
     async def _add(
         self,
         file: FileRow,
-        file_class: FileClass,
         copies: list[int],
         decision: WantsMore,
         wish: Wish,
@@ -135,7 +173,7 @@ class Placer:
             return Outcome.RETRY
         target = self._target(file.fid, copies, candidates)
         try:
-            await self._copy(file, file_class, source, target)
+            await self._copy(file, source, target)
         except CopyFailed as error:
             log.warning("copy failed: %s", error)
             progress.failures += 1
@@ -163,8 +201,9 @@ class Placer:
         stray = [place for place in candidates if place.devid in strays]
         return draw(stray or candidates).devid
 
-    async def _copy(self, file: FileRow, file_class: FileClass, source: int, target: int) -> None:
+    async def _copy(self, file: FileRow, source: int, target: int) -> None:
         """A verified, durable copy, then its row, and the checksum that the class wants."""
+        file_class = self._context.registry.file_class(file.dmid, file.classid)
         stored = records.checksum(self._context.catalog, file.fid)
         algorithm = stored.algorithm if stored else HASH_NAMES.get(file_class.hashtype or 0)
         digest = await self._context.replicas.copy(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from sqlite3 import Connection
 from typing import NamedTuple
 
 from . import records
 from .context import JobContext
 from .job import QueueJob
-from .placement import Outcome, Placer, Wish
+from .placement import Outcome, Placer, Settled, Wish
 from .timings import NEVER, replicate_backoff
+
+DISMISSED = 16
+"""New files looked at in one go, between two turns of the event loop."""
 
 
 class Queued(NamedTuple):
@@ -54,11 +58,30 @@ class Replicate(QueueJob[Queued]):
                 found.append(item)
         return found
 
+    async def step(self) -> bool:
+        """New files of which nothing is wanted are dismissed at once, many by one change."""
+        dismissed = await self._dismiss()
+        await super().step()
+        return dismissed == DISMISSED
+
+    async def _dismiss(self) -> int:
+        new = self._context.catalog.read(_NEW, (DISMISSED,))
+        done: list[tuple[int, Settled]] = []
+        for fid, _, _ in new:
+            if fid not in self._context.claims:
+                settled = self._placer.settled(fid)
+                if settled is not None:
+                    done.append((fid, settled))
+        if done:
+            await self._context.catalog.write(lambda db: _forget(db, done), durable=False)
+        return len(done)
+
     async def work(self, item: Queued) -> None:
-        outcome = await self._placer.settle(Wish(item.fid, source=item.source))
-        if outcome is Outcome.DONE:
-            await self._write("DELETE FROM file_to_replicate WHERE fid = ?", item.fid)
-        elif outcome is Outcome.RETRY:
+        settled = await self._placer.settle(Wish(item.fid, source=item.source))
+        if settled.outcome is Outcome.DONE:
+            done = [(item.fid, settled)]
+            await self._context.catalog.write(lambda db: _forget(db, done), durable=False)
+        elif settled.outcome is Outcome.RETRY:
             await self.failed(item)
         else:
             await self._postpone(item, NEVER)
@@ -67,15 +90,25 @@ class Replicate(QueueJob[Queued]):
         await self._postpone(item, records.now() + replicate_backoff(item.failures))
 
     async def _postpone(self, item: Queued, nexttry: int) -> None:
-        await self._write(
-            "UPDATE file_to_replicate SET nexttry = ?, failcount = min(failcount + 1, 255)"
-            " WHERE fid = ?",
-            nexttry,
-            item.fid,
+        await self._context.catalog.write(
+            lambda db: db.execute(
+                "UPDATE file_to_replicate SET nexttry = ?, failcount = min(failcount + 1, 255)"
+                " WHERE fid = ?",
+                (nexttry, item.fid),
+            ),
+            durable=False,
         )
 
     def done(self, item: Queued) -> None:
         self._context.claims.release(item.fid)
 
-    async def _write(self, sql: str, *params: int) -> None:
-        await self._context.catalog.write(lambda db: db.execute(sql, params), durable=False)
+
+def _forget(db: Connection, done: list[tuple[int, Settled]]) -> None:
+    """Take files off the queue, unless their class or locations have changed meanwhile."""
+    db.executemany(
+        "DELETE FROM file_to_replicate WHERE fid = ?1 AND ("
+        " NOT EXISTS (SELECT 1 FROM file WHERE fid = ?1)"
+        " OR (SELECT classid FROM file WHERE fid = ?1) = ?2"
+        " AND (SELECT count(*) FROM file_on WHERE fid = ?1) = ?3)",
+        [(fid, settled.classid, settled.locations) for fid, settled in done],
+    )
