@@ -16,6 +16,11 @@ from tests.support.servers import Addresses, running_front, serving_site
 FRONTS = ("perlbal", "nginx", "caddy")
 
 
+@pytest.fixture(autouse=True)
+def database(db: None) -> None:
+    """Closing a response makes Django look at its connection, which other tests have opened."""
+
+
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     everywhere = "127.0.0.1:0"
