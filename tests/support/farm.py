@@ -127,8 +127,8 @@ class Farm:
         until(lambda: len(self.locations(key)) == copies and self.idle(), f"{copies} copies")
         return fid
 
-    def set_state(self, devid: int, state: str) -> None:
-        self.client.admin.set_device_state("node", devid, state)
+    def set_state(self, devid: int, state: str, host: str = "node") -> None:
+        self.client.admin.set_device_state(host, devid, state)
 
     def observed(self, devid: int) -> str:
         """What the monitor has seen of a device."""

@@ -44,6 +44,7 @@ class Replicate(QueueJob[Queued]):
         super().__init__(context.timings.poll, context.timings.workers)
         self._context = context
         self._placer = Placer(context)
+        self._wanting: set[int] = set()
 
     def due(self, limit: int) -> list[Queued]:
         catalog, claims = self._context.catalog, self._context.claims
@@ -68,10 +69,13 @@ class Replicate(QueueJob[Queued]):
         new = self._context.catalog.read(_NEW, (DISMISSED,))
         done: list[tuple[int, Settled]] = []
         for fid, _, _ in new:
-            if fid not in self._context.claims:
-                settled = self._placer.settled(fid)
-                if settled is not None:
-                    done.append((fid, settled))
+            if fid in self._wanting or fid in self._context.claims:
+                continue
+            settled = self._placer.settled(fid)
+            if settled is None:
+                self._wanting.add(fid)
+            else:
+                done.append((fid, settled))
         if done:
             await self._context.catalog.write(lambda db: _forget(db, done), durable=False)
         return len(done)
@@ -101,6 +105,7 @@ class Replicate(QueueJob[Queued]):
 
     def done(self, item: Queued) -> None:
         self._context.claims.release(item.fid)
+        self._wanting.discard(item.fid)
 
 
 def _forget(db: Connection, done: list[tuple[int, Settled]]) -> None:
