@@ -154,6 +154,7 @@ BY_CODE: Mapping[str, type[TrackerError]] = {
     "domain_exists": AlreadyExists,
     "class_exists": AlreadyExists,
     "host_exists": AlreadyExists,
+    "dup": AlreadyExists,
     "existing_devid": AlreadyExists,
     "domain_has_files": NotEmpty,
     "domain_has_classes": NotEmpty,

@@ -8,6 +8,7 @@ what it gives. Everything else, pools and failover included, is written once, in
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
@@ -55,4 +56,6 @@ class Network(Protocol):
 
 def why(error: BaseException) -> str:
     """What went wrong, in a few words, for the list of causes in an error's text."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__
