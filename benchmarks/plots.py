@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .harness import Sheet, Table
-from .targets import sheet, table
+from .report import number
+from .targets import table
 
 Answers = Sequence["Table | Sheet"]
 
@@ -27,6 +28,9 @@ BARS = {
     "storage": ("MogileFSStorage beside FileSystemStorage, operations a second",
                 [f"storage/{do}/{size}" for size in ("4 KiB", "1 MiB") for do in ("save", "open")],
                 "per_second"),
+    "growth": ("Growth: milliseconds (p50) by the number of keys",
+               [f"growth/{what}" for what in
+                ("get_paths", "list_keys", "listdir of the top", "create")], "p50_ms"),
     "serving": ("The view through every front, requests a second",
                 ["serving/4 KiB", "serving/64 KiB"], "per_second"),
 }  # fmt: skip
@@ -47,10 +51,6 @@ def draw(answers: Answers, directory: Path) -> dict[str, str]:
         if found:
             _bars(directory / f"{name}.svg", title, found, field)
             drawn[f"{directory.name}/{name}.svg"] = title
-    growth = sheet(answers, "growth")
-    if growth:
-        _lines(directory / "growth.svg", growth)
-        drawn[f"{directory.name}/growth.svg"] = growth.title
     return drawn
 
 
@@ -64,30 +64,12 @@ def _bars(path: Path, title: str, tables: Sequence[Table], field: str) -> None:
         values = [getattr(one.of(name), field, 0.0) if one.of(name) else 0.0 for one in tables]
         places = [row + at * height for row in range(len(tables))]
         bars = axes.barh(places, values, height, label=name)
-        axes.bar_label(bars, [f"{value:,.0f}" if value else "" for value in values], fontsize=7)
+        axes.bar_label(bars, [number(value) if value else "" for value in values], fontsize=7)
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(tables))])
     axes.set_yticklabels([one.title.partition(", on the")[0] for one in tables])
     axes.invert_yaxis()
     axes.set_xscale("log")
     axes.set_title(title)
-    axes.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
-
-
-def _lines(path: Path, growth: Sheet) -> None:
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(9, 4))
-    keys = [float(str(row[0]).replace(",", "")) for row in growth.rows]
-    for at, column in enumerate(growth.columns):
-        if column.endswith(" ms"):
-            axes.plot(keys, [row[at] for row in growth.rows], marker="o", label=column)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("keys")
-    axes.set_title(growth.title)
     axes.legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .harness import Figures, Sheet, Table
-from .targets import Verdict
+from .targets import RECORDED_NOTE, Verdict
 
 Answers = Sequence["Table | Sheet"]
 
@@ -34,7 +34,7 @@ def markdown(
 ) -> str:  # fmt: skip
     """The page."""
     parts = [INTRODUCTION, "## The machine\n", *(f"- {name}: {v}" for name, v in machine.items())]
-    parts += ["", "## Targets\n", _targets(verdicts)]
+    parts += ["", "## Targets\n", _targets(verdicts), RECORDED_NOTE, ""]
     if remarks:
         parts += [remarks]
     parts += ["## Plots\n", *(f"![{title}]({name})\n" for name, title in plots.items())]

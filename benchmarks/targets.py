@@ -116,6 +116,22 @@ def judge(answers: Answers) -> list[Verdict]:
 
 
 _CLIENT = "client/node"
+RECORDED = (
+    ("get_paths", 1, 1326, 4),
+    ("get_paths", 64, 4474, 4),
+    ("create_open", 1, 490, 8),
+    ("create_open", 64, 522, 8),
+    ("create_close", 1, 83, 8),
+    ("create_close", 64, 98, 30),
+)
+"""Command, connections, what MogileFS 2.73 on SQLite answered a second on a machine of this kind
+on another day, and how many times that the node is to answer."""
+
+RECORDED_NOTE = (
+    "\\* recorded with MogileFS 2.73 on SQLite on a machine of this kind, two cores, on another"
+    " day; `--tracker HOST:PORT` measures a real cluster in the same run."
+)
+
 TARGETS = [
     Target("client", "paths p50, to the floor",
            ratio(f"{_CLIENT}/paths/4 KiB", "Client", "floor"), at_most=1.15),
@@ -147,4 +163,40 @@ TARGETS = [
     Target("client", "fetches of 4 KiB a second on a real cluster, to pymogilefs",
            ratio("client/cluster/fetch/4 KiB", "Client", "pymogilefs", "per_second"),
            at_least=1.9),
+    *[Target("node", f"{what} a second on {connections} connection(s), to MogileFS 2.73's {known}*",
+             figure(f"tracker/{what}/{connections}", "node", "per_second", known), at_least=times)
+      for what, connections, known, times in RECORDED],
+    Target("node", "GET of 4 KiB a second, to nginx",
+           ratio("door/GET/4 KiB", "node", "nginx", "per_second"), at_least=0.4),
+    Target("node", "GET of 4 KiB a second, to MogileFS 2.73's 5,400*",
+           figure("door/GET/4 KiB", "node", "per_second", 5400), at_least=5),
+    Target("node", "PUT of 4 KiB a second, to MogileFS 2.73's 2,115 on a disk*",
+           figure("door/PUT/4 KiB", "node", "per_second", 2115), at_least=3),
+    *[Target("node", f"{do} of {size}, rate to nginx's",
+             ratio(f"door/{do}/{size}", "node", "nginx", "mb_per_second"), at_least=0.8)
+      for size in ("1 MiB", "64 MiB") for do in ("GET", "PUT")],
+    Target("node", "whole stores of 4 KiB a second through the client, to MogileFS 2.73's 84*",
+           figure("client/node/store/4 KiB", "Client", "per_second", 84), at_least=8),
+    Target("node", "whole fetches of 4 KiB a second through the client, to MogileFS 2.73's 558*",
+           figure("client/node/fetch/4 KiB", "Client", "per_second", 558), at_least=4),
+    Target("node", "get_paths p50 with 1,000,000 keys, to that with 1,000",
+           ratio("growth/get_paths", "1,000,000 keys", "1,000 keys"), at_most=1.3),
+    Target("node", "list_keys p50 with 1,000,000 keys, to that with 1,000",
+           ratio("growth/list_keys", "1,000,000 keys", "1,000 keys"), at_most=1.3),
+    Target("node", "memory with 1,000,000 keys",
+           cell("growth", "1,000,000", "memory after the questions, MiB"), at_most=200,
+           unit=" MiB"),
+    Target("node", "start with 1,000,000 keys",
+           cell("growth", "1,000,000", "start, s"), at_most=2, unit=" s"),
+    Target("serving", "a bare view's requests a second, to those of the view with a warm cache",
+           ratio("serving/4 KiB", "bare view, gunicorn", "the view's headers, gunicorn",
+                 "per_second"), at_most=1.5),
+    Target("serving", "nginx with local files, to nginx before a bare view",
+           ratio("serving/4 KiB", "view + nginx, local files", "bare view behind nginx",
+                 "per_second"), at_least=0.7),
+    Target("serving", "64 MiB streamed by uvicorn, rate to the node's own",
+           ratio("serving/64 MiB", "view streams, uvicorn", "the node itself", "mb_per_second"),
+           at_least=0.6),
+    Target("serving", "memory added by 32 readers of 64 MiB under uvicorn",
+           cell("serving/memory", "uvicorn, 32 readers", "MiB more"), at_most=16, unit=" MiB"),
 ]  # fmt: skip
