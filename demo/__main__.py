@@ -101,7 +101,7 @@ async def run(options: Options) -> None:
             children.append(await start_site(started, door, environment, data))
         else:
             behind = started.enter_context(bound(0))
-            examples = what_examples_mean(data, port, behind.getsockname()[1], addresses)
+            examples = what_examples_mean(port, behind.getsockname()[1], addresses)
             children.append(await start_site(started, behind, environment, data))
             door.close()
             children.append(await front.start(started, data, examples, port))
@@ -109,13 +109,12 @@ async def run(options: Options) -> None:
         await asyncio.gather(*(child.must_run() for child in children))
 
 
-def what_examples_mean(data: Path, port: int, site: int, node: Addresses) -> dict[str, str]:
+def what_examples_mean(port: int, site: int, node: Addresses) -> dict[str, str]:
     """The addresses in docs/fronts/, and ours that take their places."""
     return {
         "127.0.0.1:8000": f"{LOOPBACK}:{site}",
         "127.0.0.1:8080": f"{LOOPBACK}:{port}",
         "127.0.0.1:7500": node.storage,
-        "/srv/mogile": str(data),
     }
 
 

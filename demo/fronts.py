@@ -73,8 +73,8 @@ def _filled_in(text: str, addresses: Mapping[str, str]) -> str:
 
 def _nginx(home: Path) -> list[str]:
     # A user's nginx cannot write where Debian's does, and root's workers cannot read root's.
-    kept = [f"{use}_temp_path {home}/{use};" for use in ("client_body", "proxy", "fastcgi")]
-    kept += [f"{use}_temp_path {home}/{use};" for use in ("uwsgi", "scgi")]
+    uses = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    kept = [f'{use}_temp_path "{home}/{use}";' for use in uses]
     (home / "demo.conf").write_text("\n".join([*kept, "client_max_body_size 0;\n"]))
     main = home / "nginx.conf"
     main.write_text(main.read_text().replace("http {\n", "http {\n    include demo.conf;\n", 1))

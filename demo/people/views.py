@@ -54,7 +54,7 @@ def remake_thumbnail(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def take_away(request: HttpRequest, number: int) -> HttpResponse:
-    told = f"Device {number} is dead. What it kept is copied to other devices."
+    told = f"Device {number} is dead. Files that lie elsewhere too are copied anew."
     return attempt(request, lambda: cluster.take_away(number), told)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from tests.support.browser import picture, upload
 from tests.support.demo_site import Demo
@@ -156,3 +156,26 @@ def test_a_bad_upload_is_told_and_stores_nothing(
     expect(page.get_by_role("alert")).to_contain_text(told)
     expect(page.get_by_text("Nobody is here yet")).to_be_visible()
     assert sorted(demo.data.glob("dev*/**/*.fid")) == before
+
+
+def test_it_fits_a_phone_needs_no_javascript_and_loads_nothing_from_elsewhere(
+    demo: Demo, browser: Browser
+) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, java_script_enabled=False)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    upload(page, demo.address, "Somebody with a name that is rather long " * 2, picture())
+    expect(page.get_by_text("3 of 3 replicas")).to_be_visible()
+    assert width(page) <= 390
+    page.goto(demo.address)
+    expect(page.get_by_role("button", name="Take dev1 away")).to_be_visible()
+    assert width(page) <= 390
+    assert {url for url in asked if not url.startswith(demo.address)} == set()
+    context.close()
+
+
+def width(page: Page) -> float:
+    """Of all that is on the page; more than the window's means scrolling sideways."""
+    boxes = [element.bounding_box() for element in page.locator("body *").all()]
+    return max(box["x"] + box["width"] for box in boxes if box)
