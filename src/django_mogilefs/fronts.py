@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
@@ -34,11 +35,12 @@ class Replica(NamedTuple):
     def url(self) -> str:
         return f"http://{self.node}{self.path}"
 
-    @classmethod
-    def parse(cls, url: str) -> Replica | None:
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def parse(url: str) -> Replica | None:
         """None for an address that is no ``.fid`` file of a storage node: nobody fetches that."""
         found = _REPLICA.fullmatch(url)
-        return cls(found["node"], found["path"]) if found else None
+        return Replica(found["node"], found["path"]) if found else None
 
 
 class LocalFile(NamedTuple):
@@ -161,7 +163,7 @@ class Nginx(Front):
     internal_headers = ("X-Accel-Redirect", "X-Mogile-Replica-2", "X-Mogile-Range")
 
     def hand_over(self, file: Handover) -> Mapping[str, str | None] | None:
-        local = file.local if _local_conditions_are_easy(file) else None
+        local = file.local if file.local and _local_conditions_are_easy(file) else None
         first = local.replica if local else file.replicas[0]
         others = [replica for replica in file.replicas if replica != first]
         # A local file that has just gone is fetched over HTTP, from elsewhere if it can be.

@@ -56,11 +56,13 @@ def decide(method: str, headers: Mapping[str, str], what: Representation) -> Dec
 
     ``headers`` has lower-case names; absent and empty mean the same.
     """
+    whole = Span(0, what.size)
+    if not headers:
+        return Decision(200, whole)
     if _precondition_failed(headers, what):
         return Decision(412, NO_BYTES)
     if _not_modified(headers, what):
         return Decision(304, NO_BYTES)
-    whole = Span(0, what.size)
     asked = headers.get("range", "")
     if method != "GET" or not asked or not _if_range_holds(headers.get("if-range", ""), what):
         return Decision(200, whole)

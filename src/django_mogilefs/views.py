@@ -220,13 +220,12 @@ def _respond(
     return _streamed(request, key, place, delivery, reply)
 
 
-# A front takes the status, the length and the part from the storage node's reply.
-_FROM_STORAGE: Final = frozenset({"Content-Length", "Content-Range"})
-
-
 def _handed_over(reply: Reply, handed: Mapping[str, str | None]) -> HttpResponse:
-    kept = {name: value for name, value in reply.headers.items() if name not in _FROM_STORAGE}
-    told = {**kept, **handed}
+    """An empty 200: the front takes status, length and part from the storage node's reply.
+
+    That it is empty is said, for only then nginx keeps its connection to us.
+    """
+    told = {**reply.headers, **handed, "Content-Length": "0", "Content-Range": None}
     return HttpResponse(headers={name: value for name, value in told.items() if value is not None})
 
 
