@@ -56,6 +56,16 @@ class Server:
         return sum(_status(pid, "VmRSS") for pid in _family(self.process.pid)) / 1024
 
 
+def memory_of(word: str) -> float:
+    """MiB that the children of this process with ``word`` in their command line hold now."""
+    named = (
+        pid
+        for pid in _family(os.getpid())[1:]
+        if word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    return sum(_status(pid, "VmRSS") for pid in named) / 1024
+
+
 def _family(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(int(child) for child in children)]
