@@ -1,4 +1,4 @@
-"""The wheel on Django 4.2 with nothing but the classic settings, with django-storages and without."""
+"""The wheel on Django 4.2 with the classic settings, with django-storages and without."""
 
 from __future__ import annotations
 
