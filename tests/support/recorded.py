@@ -15,6 +15,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -275,13 +276,17 @@ def _is_line(match: dict[str, Any]) -> bool:
 
 def surroundings(node: Node, *others: Node) -> dict[str, str]:
     """The variables that name hosts and devices, once every device takes files."""
+    with closing(Tracker(node.tracker)) as tracker:
+        return _surroundings(tracker, [node, *others])
+
+
+def _surroundings(tracker: Tracker, nodes: list[Node]) -> dict[str, str]:
     variables: dict[str, str] = {}
-    tracker = Tracker(node.tracker)
     devices = 0
-    for number, each in enumerate((node, *others), 1):
+    for number, each in enumerate(nodes, 1):
         ip, port = each.storage.rsplit(":", 1)
-        name = f"h{number}"
-        if each is not node:
+        name = each.hostname if number == 1 else f"h{number}"
+        if number > 1:
             tracker.ask(f"create_host host={name}&ip={ip}&port={port}&status=alive")
         variables |= {f"h{number}": name, f"h{number}_ip": ip, f"h{number}_port": port}
         for devid in each.device_numbers:
@@ -290,11 +295,10 @@ def surroundings(node: Node, *others: Node) -> dict[str, str]:
             tracker.ask(f"create_device hostname={name}&devid={devid}&state=alive")
     _wait_until_writable(tracker, devices)
     hosts = tracker.ask("get_hosts").args
-    for number in range(1, 2 + len(others)):
+    for number in range(1, 1 + len(nodes)):
         name = variables[f"h{number}"]
         place = next(key for key, value in hosts.items() if key.endswith("name") and value == name)
         variables[f"h{number}_id"] = hosts[place.replace("hostname", "hostid")]
-    tracker.close()
     return variables
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..node.logs import LEVELS
+from ..node.logs import configure as configure_logs
 from ..node.node import Node
 
 
@@ -96,6 +99,9 @@ def configure(parser: argparse.ArgumentParser, directory: str | None = None) -> 
         default="full",
         help="relaxed leaves fsync out: for tests, not for data",
     )
+    add("--metrics", metavar="HOST:PORT", help="serve metrics for Prometheus there")
+    add("--log-level", choices=LEVELS, default="info", help="default %(default)s")
+    add("--log-json", action="store_true", help="one JSON object a line, instead of text")
     parser.set_defaults(domains=[])
 
 
@@ -115,11 +121,15 @@ def run(options: argparse.Namespace) -> int:
         allow=options.allow,
         hostname=options.hostname,
         host_ip=options.host_ip,
+        metrics=options.metrics,
     )
+    handler = configure_logs(options.log_level, as_json=options.log_json)
     try:
         asyncio.run(_serve(node))
     except OSError as error:
         raise ConfigurationError(str(error)) from error
+    finally:
+        logging.getLogger("mogilefs").removeHandler(handler)
     return 0
 
 
@@ -128,9 +138,10 @@ async def _serve(node: Node) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with node:
+        metrics = f", metrics {node.metrics}" if node.metrics else ""
         print(
             f"ready: tracker {node.tracker}, storage {node.storage},"
-            f" sidechannel {node.sidechannel}, data {node.directory}",
+            f" sidechannel {node.sidechannel}{metrics}, data {node.directory}",
             flush=True,
         )
         await stop.wait()

@@ -6,13 +6,11 @@ with Node(directory).in_thread() as node: ...    # beside a program that has non
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 from ..errors import ConfigurationError
@@ -26,7 +24,9 @@ from .networks import Networks
 from .ownhost import OwnHost
 from .registry import Registry
 from .replicas import Replicas
+from .sidechannel import Sidechannel
 from .storage import StorageDoor
+from .thread import NodeThread
 from .tracker import TrackerDoor
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,9 @@ class Node:
     Addresses are ``host:port``, port 0 a free one; ``tracker``, ``storage`` and ``sidechannel``
     are as really bound once the node has started. ``durability="relaxed"`` leaves fsync out: for
     tests, not for data. ``allow`` lists the networks that may talk to a node that does not listen
-    on loopback. ``timings`` are the intervals of the background jobs, for tests.
+    on loopback. ``hostname`` is its name as a storage node, ``host_ip`` the address that clients
+    are sent to where that is not the one it listens on. ``metrics`` is the address of a door for
+    Prometheus, None for none. ``timings`` are the intervals of the background jobs, for tests.
 
     Raises ConfigurationError at construction for what can never work, and at start when another
     node has the directory, the database is no MogileFS of schema version 17 or an address cannot
@@ -70,6 +72,7 @@ class Node:
         hostname: str = "node",
         host_ip: str | None = None,
         timings: Timings | None = None,
+        metrics: str | None = None,
     ) -> None:
         if durability not in ("full", "relaxed"):
             raise ConfigurationError(f"durability is 'full' or 'relaxed', not {durability!r}")
@@ -86,6 +89,10 @@ class Node:
             "storage": parse_address(storage, "storage"),
             "sidechannel": parse_address(sidechannel, "sidechannel"),
         }
+        self.metrics = metrics
+        if metrics is not None:
+            self._wanted["metrics"] = parse_address(metrics, "metrics")
+            _need_prometheus_client()
         if not allow:
             _refuse_strangers(self._wanted)
         if host_ip is None and is_wildcard(self._wanted["storage"][0]):
@@ -114,6 +121,7 @@ class Node:
             await self._register()
             await self._start_jobs()
             await self._open_tracker()
+            await self._open_metrics()
         except BaseException:
             await self.stop()
             raise
@@ -133,16 +141,6 @@ class Node:
     def wake(self, *jobs: str) -> None:
         """There is work for these jobs (``replicate``, ``delete`` …): they need not wait."""
         self.jobs.wake(*jobs)
-
-    def queue_lengths(self) -> dict[str, int]:
-        """How much waits for each kind of background work."""
-        counts = self.catalog.read(
-            "SELECT (SELECT count(*) FROM file_to_delete2),"
-            " (SELECT count(*) FROM file_to_replicate),"
-            " (SELECT count(*) FROM file_to_queue WHERE type = 1),"
-            " (SELECT count(*) FROM file_to_queue WHERE type = 2)"
-        )[0]
-        return dict(zip(("delete", "replicate", "fsck", "rebalance"), counts, strict=True))
 
     def _at_stop(self, stop: Callable[[], Awaitable[Any] | None]) -> None:
         """Call ``stop`` when the node stops, before all that was started earlier."""
@@ -181,6 +179,9 @@ class Node:
         self.storage_door = StorageDoor(self.devices, networks=self.networks)
         self._at_stop(self.storage_door.stop)
         self.storage = await self._listen("storage", self.storage_door)
+        sidechannel = Sidechannel(self.devices, networks=self.networks)
+        self._at_stop(sidechannel.stop)
+        self.sidechannel = await self._listen("sidechannel", sidechannel)
 
     async def _register(self) -> None:
         """The own host, its devices, and the domains and classes asked for."""
@@ -202,6 +203,14 @@ class Node:
         self._at_stop(self.tracker_door.stop)
         self.tracker = await self._listen("tracker", self.tracker_door)
 
+    async def _open_metrics(self) -> None:
+        if self.metrics is not None:
+            from .metrics import MetricsDoor  # an extra: not everybody has what it needs
+
+            door = MetricsDoor(self)
+            self._at_stop(door.stop)
+            self.metrics = await self._listen("metrics", door)
+
     async def _listen(self, name: str, door: Door) -> str:
         host, port = self._wanted[name]
         try:
@@ -209,6 +218,13 @@ class Node:
         except OSError as error:
             address = format_address(host, port)
             raise ConfigurationError(f"{name} cannot listen on {address}: {error}") from error
+
+
+def _need_prometheus_client() -> None:
+    if find_spec("prometheus_client") is None:
+        raise ConfigurationError(
+            "metrics need prometheus-client: pip install 'django-mogilefs[metrics]'"
+        )
 
 
 def _refuse_strangers(addresses: Mapping[str, tuple[str, int]]) -> None:
@@ -240,60 +256,3 @@ def _checked_domains(domains: Mapping[str, Mapping[str, int]]) -> dict[str, dict
         if not domain or "" in classes:
             raise ConfigurationError(f"a domain or class without a name: {domain!r}, {classes!r}")
     return {name: dict(classes) for name, classes in domains.items()}
-
-
-class NodeThread:
-    """Runs a node beside the caller. ``with`` gives the node, ready; ``stop`` may be repeated."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._ready = threading.Event()
-        self._error: BaseException | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="mogilefs-node", daemon=True)
-
-    def __enter__(self) -> Node:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def start(self) -> Node:
-        """Start the node; returns when it answers, raises what its start raised."""
-        self._thread.start()
-        self._ready.wait()
-        if self._error is not None:
-            self._thread.join()
-            raise self._error
-        return self._node
-
-    def stop(self) -> None:
-        """Stop the node and wait until it has stopped."""
-        if self._loop is not None and self._thread.is_alive():
-            try:
-                self._loop.call_soon_threadsafe(self._stop.set)
-            except RuntimeError:  # the loop ended by itself in this moment
-                log.debug("the node had stopped already")
-            self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as error:  # raised again in start()
-            if self._ready.is_set():
-                log.exception("the node's thread ended")
-            self._error = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        async with self._node:
-            self._loop = asyncio.get_running_loop()
-            self._ready.set()
-            await self._stop.wait()

@@ -12,13 +12,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError
-from ..wire import EOL, Err, LineBuffer, Ok, Request, decode_request, encode_reply, to_text
+from ..wire import Err, LineBuffer, Ok, Request, decode_request, encode_reply, to_text
 from .commands import COMMANDS, CommandError, Context, Values
 from .commands.manage import manage
+from .stats import TrackerStats
+from .watch import MAX_UNREAD, Watchers
 
 if TYPE_CHECKING:
     from .node import Node
@@ -38,36 +39,6 @@ IDLE_SECONDS = 3600.0
 """A connection that asks nothing for that long is closed (clients simply connect again)."""
 
 SWEEP_SECONDS = 15.0
-RECENT = 50
-"""Requests that ``!recent`` shows."""
-
-
-@dataclass
-class CommandStats:
-    """How often a command was asked, how often in vain, and the seconds it took in all."""
-
-    count: int = 0
-    errors: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
-class TrackerStats:
-    """What the door has done since it opened."""
-
-    started: float = field(default_factory=time.time)
-    queries: int = 0
-    commands: dict[str, CommandStats] = field(default_factory=dict)
-    recent: deque[tuple[str, bytes, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
-
-    def note(self, command: str, seconds: float, *, ok: bool) -> None:
-        stats = self.commands.get(command)
-        if stats is None:
-            stats = self.commands[command] = CommandStats()
-        stats.count += 1
-        stats.seconds += seconds
-        if not ok:
-            stats.errors += 1
 
 
 class TrackerDoor:
@@ -76,6 +47,7 @@ class TrackerDoor:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.stats = TrackerStats()
+        self.watchers = Watchers()
         self.connections: set[TrackerConnection] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -122,7 +94,6 @@ class TrackerConnection(asyncio.Protocol):
         self._closing = False
         self._since = time.monotonic()
         self.running: asyncio.Task[None] | None = None
-        self.watching = False
         self.context = Context(door.node, None, self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -142,6 +113,7 @@ class TrackerConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.connections.discard(self)
+        self._door.watchers.discard(self)
         self._lines.clear()
         self._closing = True
 
@@ -180,9 +152,22 @@ class TrackerConnection(asyncio.Protocol):
         """Send what is written, then close."""
         self.transport.close()
 
+    def watch(self) -> bool:
+        """Begin or end to be told what is logged; returns whether it began."""
+        watchers = self._door.watchers
+        if self in watchers:
+            watchers.discard(self)
+            return False
+        watchers.add(self, self._tell)
+        return True
+
+    def _tell(self, line: bytes) -> None:
+        if self.transport.get_write_buffer_size() < MAX_UNREAD:
+            self.transport.write(line)
+
     def close_if_stuck(self, now: float) -> None:
         """Drop a client that neither asks, nor finishes its line, nor reads its replies."""
-        if self.running is not None or self.watching:
+        if self.running is not None or self in self._door.watchers:
             return
         busy = not self._writable or bool(self._buffer.pending)
         if now - self._since > (LINE_SECONDS if busy else IDLE_SECONDS):
@@ -265,6 +250,3 @@ def _error(request: Request, error: Exception) -> Err:
         return Err(error.code, error.text)
     log.error("%s failed: %s: %s", request.command, type(error).__name__, error, exc_info=error)
     return Err("failure", f"{request.command} failed: {type(error).__name__}")
-
-
-__all__ = ["EOL", "TrackerConnection", "TrackerDoor"]

@@ -76,8 +76,15 @@ def _host_settings(request: Request) -> dict[str, object]:
         raise CommandError("unknown_state", f"No host state {settings['status']!r}")
     for column in ("http_port", "http_get_port"):
         if column in settings:
-            settings[column] = number(str(settings[column]))
+            settings[column] = _port(str(settings[column]))
     return settings
+
+
+def _port(text: str) -> int:
+    port = number(text)
+    if not 0 < port < 65536:
+        raise CommandError("no_port", f"{text!r} is no port")
+    return port
 
 
 def _host_values(ctx: Context, name: str) -> Values:

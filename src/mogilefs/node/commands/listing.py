@@ -59,7 +59,7 @@ def list_fids(ctx: Context, request: Request) -> Values:
     rows = ctx.catalog.read(
         "SELECT fid, dmid, dkey, length, classid, devcount FROM file WHERE fid > ?"
         " ORDER BY fid LIMIT ?",
-        (min(number(request.given("from")), 2**63 - 1), count),
+        (number(request.given("from")), count),
     )
     values: Values = {"fid_count": len(rows)}
     for index, row in enumerate(rows, 1):
@@ -94,7 +94,7 @@ def file_debug(ctx: Context, request: Request) -> Values:
         domain = ctx.domain(request)
         fid = find_file(ctx, domain.dmid, required_key(request), "fid")[0]
     else:
-        fid = min(number(chosen), 2**63 - 1)
+        fid = number(chosen)
     values = _debug_file(ctx, fid) | _debug_queues(ctx, fid)
     devids = locations(ctx, fid)
     if devids:

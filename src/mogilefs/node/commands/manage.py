@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..stats import QUEUES
+
 if TYPE_CHECKING:
     from ..tracker import TrackerConnection, TrackerDoor
 
@@ -17,6 +19,9 @@ VERSION = "2.73"
 
 JOB_CLASSES = ("delete", "fsck", "job_master", "monitor", "queryworker", "reaper", "replicate")
 """MogileFS's kinds of worker processes. The node has one process; the names stay for tools."""
+
+MAX_COUNT = 10_000
+"""``!stats`` counts a queue no further than this: it must not hold up the event loop."""
 
 HELP = """Mogilefsd admin commands:
 
@@ -69,8 +74,14 @@ def _stats(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[
         f"processing_queries {busy}",
         "bored_queryworkers 1",
         f"queries {door.stats.queries}",
-        *(f"work_queue_for_{kind} {size}" for kind, size in door.node.queue_lengths().items()),
+        *(f"work_queue_for_{kind} {_length(door, rows)}" for kind, rows in QUEUES.items()),
     ]
+
+
+def _length(door: TrackerDoor, rows: str) -> int:
+    """How many rows wait, counted no further than MAX_COUNT."""
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {rows} LIMIT {MAX_COUNT})"  # noqa: S608  # our own
+    return int(door.node.catalog.read(sql)[0][0])
 
 
 def _jobs(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[str]:
@@ -99,8 +110,8 @@ def _to(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[str
 
 
 def _watch(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[str]:
-    connection.watching = not connection.watching
-    return ["Added you to the watchers list." if connection.watching else "Removed you."]
+    began = connection.watch()
+    return [f"{'Added you to' if began else 'Removed you from'} watchers list."]
 
 
 def _shutdown(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[str]:

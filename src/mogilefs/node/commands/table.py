@@ -79,13 +79,19 @@ def command(name: str) -> Callable[[C], C]:
     return register
 
 
+MAX_NUMBER = 2**63 - 1
+MAX_DIGITS = 40
+
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)")
 
 
 def number(text: str | None) -> int:
-    """A number as leniently as the protocol has it: leading digits count, otherwise 0."""
+    """A number as leniently as the protocol has it: leading digits count, otherwise 0.
+
+    What SQLite could not hold becomes the largest number that it can.
+    """
     match = _LEADING_NUMBER.match(text or "")
-    return int(match[1]) if match else 0
+    return max(-MAX_NUMBER, min(int(match[1][:MAX_DIGITS]), MAX_NUMBER)) if match else 0
 
 
 def required_key(request: Request, name: str = "key") -> str:
