@@ -119,6 +119,15 @@ def test_new_files_first_if_so_wanted(full: Farm) -> None:
 def test_a_device_may_be_left_in_drain(full: Farm) -> None:
     run(full, "from_devices=1 to_devices=3 leave_in_drain_mode=1")
     assert full.client.admin.devices()[0].status == "drain"
+    run(full, "from_devices=2 to_devices=4")
+    assert [device.status for device in full.client.admin.devices()] == ["drain"] + ["alive"] * 3
+
+
+def test_an_operators_drain_is_left_alone(full: Farm) -> None:
+    full.set_state(1, "drain")
+    run(full, "from_devices=1 to_devices=3")
+    assert [device.status for device in full.client.admin.devices()] == ["drain"] + ["alive"] * 3
+    assert on_device(full, 1) == 0
 
 
 def test_it_can_be_stopped_and_says_so(full: Farm) -> None:

@@ -44,7 +44,7 @@ class DeadDevices(Job):
         fids = await self._context.catalog.scan(lambda db: self._files(db, devid))
         self._reached[devid] = fids[-1] if fids else 0
         if fids:
-            await self._context.catalog.write(lambda db: _forget(db, devid, fids))
+            await self._context.catalog.write(lambda db: _forget(db, devid, fids), durable=False)
             log.info("device %d is dead: %d files are to be copied anew", devid, len(fids))
             self._replicate()
         return True

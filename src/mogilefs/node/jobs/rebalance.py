@@ -23,6 +23,9 @@ HOST = "rebal_host"
 SIGNAL = "rebal_signal"
 """The server settings that MogileFS keeps a rebalance in."""
 
+DRAINED = "rebal_drained_dev"
+"""The node's own: the device that was alive before the rebalance put it into drain."""
+
 BATCH = 100
 """Files queued in one go. A limit is kept within a batch, too."""
 
@@ -98,7 +101,7 @@ class Rebalance(Job):
             return
         state.sdev_current = state.source_devs.pop(0)
         state.sdev_lastfid = state.sdev_limit = 0
-        await self._save(state, (state.sdev_current, "alive", "drain"))
+        await self._save(state, _drain)
 
     async def _queue(
         self, policy: RebalancePolicy, state: RebalanceState, files: list[tuple[int, int]]
@@ -134,21 +137,17 @@ class Rebalance(Job):
             return False
         done, state.sdev_current = state.sdev_current, 0
         state.completed_devs.append(done)
-        keep = policy.leave_in_drain_mode
-        await self._save(state, None if keep else (done, "drain", "alive"))
+        await self._save(state, _leave_drained if policy.leave_in_drain_mode else _undrain)
+        log.info("rebalance is done with device %d", done)
         return True
 
-    async def _save(self, state: RebalanceState, change: tuple[int, str, str] | None) -> None:
-        """Keep the state, and change a device's (its number, from, to) with it."""
+    async def _save(self, state: RebalanceState, change: Callable[[Connection, int], None]) -> None:
+        """Keep the state, and change the current device's with it."""
 
         def save(db: Connection) -> None:
             _save(db, state)
-            if change is not None and _is_running(db):
-                devid, before, after = change
-                db.execute(
-                    "UPDATE device SET status = ? WHERE devid = ? AND status = ?",
-                    (after, devid, before),
-                )
+            if _is_running(db):
+                change(db, state.sdev_current)
 
         await self._context.catalog.write(save)
         self._context.registry.reload()
@@ -195,7 +194,7 @@ def start(db: Connection, host: str, sources: list[int]) -> RebalanceState | Non
     set_setting(db, HOST, host)
     set_setting(db, STATE, state)
     if state.sdev_current:
-        _set_drain(db, state.sdev_current, "alive", "drain")
+        _drain(db, state.sdev_current)
     return state
 
 
@@ -208,12 +207,26 @@ def stop(db: Connection) -> bool:
     state.time_stopped = records.now()
     set_setting(db, STATE, state)
     set_setting(db, HOST, None)
-    if state.sdev_current:
-        _set_drain(db, state.sdev_current, "drain", "alive")
+    _undrain(db, state.sdev_current)
     return True
 
 
-def _set_drain(db: Connection, devid: int, before: str, after: str) -> None:
+def _drain(db: Connection, devid: int) -> None:
+    """No new files for the device in work, and a note if it did take some."""
+    sql = "UPDATE device SET status = 'drain' WHERE devid = ? AND status = 'alive'"
+    if db.execute(sql, (devid,)).rowcount:
+        set_setting(db, DRAINED, devid)
+
+
+def _undrain(db: Connection, _devid: int) -> None:
+    """The device that took files before takes them again; an operator's drain is left alone."""
     db.execute(
-        "UPDATE device SET status = ? WHERE devid = ? AND status = ?", (after, devid, before)
+        "UPDATE device SET status = 'alive' WHERE status = 'drain' AND devid ="
+        " (SELECT CAST(value AS INTEGER) FROM server_settings WHERE field = ?)",
+        (DRAINED,),
     )
+    set_setting(db, DRAINED, None)
+
+
+def _leave_drained(db: Connection, _devid: int) -> None:
+    set_setting(db, DRAINED, None)
