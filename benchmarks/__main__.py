@@ -15,7 +15,7 @@ from .servers import Address
 from .setting import Setting
 from .targets import judge
 
-QUESTIONS = ("clients", "tracker", "door", "storage", "serving", "growth", "healing")
+QUESTIONS = ("clients", "tracker", "door", "storage", "serving", "growth", "healing", "soak")
 ROOT = Path(__file__).parent
 PEERS = ROOT.parent / ".bench" / "peers" / "bin" / "python"
 

@@ -73,14 +73,14 @@ class Floor:
         sock, path = self._http(match[1])
         sock.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         data = sock.recv(CHUNK)
-        left = size - len(data.partition(b"\r\n\r\n")[2])
-        chunks = []
+        chunks = [data.partition(b"\r\n\r\n")[2]]
+        left = size - len(chunks[0])
         while left:
             chunk = sock.recv(min(left, CHUNK))
             left -= len(chunk)
             if size < STREAMED:
                 chunks.append(chunk)
-        return size
+        return size if size >= STREAMED else len(b"".join(chunks))
 
     def store(self, key: str, size: int) -> None:
         opened = self._ask(

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -79,14 +80,19 @@ class Soak:
         """For people."""
         lines = [f"{count:8d} {what}" for what, count in sorted(self.done.items())]
         for name, samples in self.samples.items():
-            for quarter in range(4):
-                part = samples[len(samples) * quarter // 4 : len(samples) * (quarter + 1) // 4]
-                if part:
-                    memory = median(sample.memory for sample in part)
-                    files = median(sample.files for sample in part)
-                    held = f"{memory:.1f} MiB, {files:.0f} open files"
-                    lines.append(f"{name}, quarter {quarter + 1}: {held}")
+            for at, held in enumerate(self.quarters(samples), 1):
+                told = f"{held.memory:.1f} MiB, {held.files:.0f} open files"
+                lines.append(f"{name}, quarter {at}: {told}")
         return "\n".join(lines)
+
+    def quarters(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The medians of each quarter of the time."""
+        edges = [len(samples) * quarter // 4 for quarter in range(5)]
+        parts = [samples[start:end] for start, end in pairwise(edges) if start < end]
+        return [
+            Sample(median(each.memory for each in part), int(median(each.files for each in part)))
+            for part in parts
+        ]
 
 
 class User:
