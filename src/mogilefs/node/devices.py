@@ -26,6 +26,7 @@ from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep
 from mogilefs.node.space import Room, Space
 from mogilefs.node.syncs import Syncs
+from mogilefs.node.usage import usage_text
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -303,7 +304,7 @@ class Devices:
 
     def _write_usage(self, devid: int) -> Space:
         space = self.space(devid)
-        text = _usage_text(self.base(devid), space).encode()
+        text = usage_text(self.base(devid), space).encode()
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(f"{self.base(devid)}/{layout.USAGE}", flags, 0o644)
         with open(fd, "r+b", buffering=0) as file:
@@ -375,29 +376,3 @@ def _compare(
     found, wanted = digests
     if wanted is not None and found != wanted.lower():
         raise ContentMismatch(f"fid {fid} on dev{devid} has the checksum {found}, not {wanted}")
-
-
-def _usage_text(base: str, space: Space) -> str:
-    """The lines of a ``usage`` file: sizes in KiB, the time in unix seconds, sorted by name."""
-    device, mount = _mount_of(base)
-    values = {
-        "available": space.available // 1024,
-        "device": device,
-        "disk": mount,
-        "time": int(time.time()),
-        "total": space.total // 1024,
-        "use": f"{space.percent}%",
-        "used": space.used // 1024,
-    }
-    return "".join(f"{name}: {value}\n" for name, value in values.items())
-
-
-def _mount_of(path: str) -> tuple[str, str]:
-    """The block device and mount point under ``path``; the path itself where nothing tells."""
-    inside: list[tuple[str, str]] = []
-    with contextlib.suppress(OSError), open("/proc/self/mounts", encoding="utf-8") as mounts:
-        for line in mounts:
-            device, mount, *_ = line.split(" ")
-            if f"{path}/".startswith(mount.rstrip("/") + "/"):
-                inside.append((device, mount))
-    return max(inside, key=lambda pair: len(pair[1]), default=("unknown", path))
