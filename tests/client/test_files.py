@@ -471,7 +471,7 @@ def test_paths_name_replicas(client: Any, name: str) -> None:
     paths = client.paths(name)
     assert paths
     assert all(path.startswith("http://") and path.endswith(f"{fid}.fid") for path in paths)
-    assert client.paths(name, count=1) == client.paths(name, count=1)[:1]
+    assert len(client.paths(name, count=1)) == 1
     assert client.paths(name, verify=True)
     assert client.paths(name, zone="alt")
     with pytest.raises(ValueError, match="count"):
