@@ -101,13 +101,12 @@ class Catalog:
 
     def close(self) -> None:
         """Finish what is queued, then close. May be called twice."""
-        if self._thread is not None:
-            self._queue.put(None)
         self._scans.shutdown()
         for connection in (self._reader, self._scanner):
             if connection is not None:
                 connection.close()
         if self._thread is not None:  # the writer goes last: it folds the WAL into the database
+            self._queue.put(None)
             self._thread.join()
         self._reader = self._scanner = self._thread = None
 

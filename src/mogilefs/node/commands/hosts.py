@@ -9,6 +9,9 @@ from ..registry import DEVICE_STATES, HOST_STATES, Device, Host
 from .classes import change
 from .table import CommandError, Context, Values, command, number
 
+MAX_DEVID = 2**24 - 1
+"""The highest device number: MogileFS's column is a MEDIUMINT UNSIGNED."""
+
 _COLUMNS = {
     "ip": "hostip",
     "port": "http_port",
@@ -183,8 +186,8 @@ async def create_device(ctx: Context, request: Request) -> Values:
     """Make a device; one of the node's own host gets its directory."""
     state = request.given("state") or "alive"
     devid = number(request.given("devid"))
-    if devid < 1:
-        raise CommandError("invalid_devid", "The devid must be a number above 0")
+    if not 0 < devid <= MAX_DEVID:
+        raise CommandError("invalid_devid", f"The devid must be a number from 1 to {MAX_DEVID}")
     if state not in DEVICE_STATES:
         raise CommandError("invalid_state", f"No device state {state!r}")
     host = _host_of_new_device(ctx, request)

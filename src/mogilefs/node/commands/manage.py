@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ HELP = """Mogilefsd admin commands:
     !stats      What the server has done since it started
     !watch      Log messages as they come, until repeated
     !jobs       The kinds of background work, how many of each are wanted and their pids
-    !shutdown   Stop the server
+    !shutdown   Not here: the server is stopped by SIGTERM
 
     !to <job class> <message>
                 Send a message to all workers of a kind
@@ -115,9 +114,8 @@ def _watch(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[
 
 
 def _shutdown(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[str]:
-    """As a signal would: whoever runs the node decides what a stop is."""
-    signal.raise_signal(signal.SIGTERM)
-    return ["Shutting down."]
+    """Refused: whoever may ask for a file's paths must not be able to stop the server."""
+    return ["ERROR: send the server SIGTERM to stop it"]
 
 
 _COMMANDS: dict[str, Callable[[TrackerDoor, TrackerConnection, str], list[str]]] = {
