@@ -12,9 +12,18 @@ class MogileFSConfig(AppConfig):
 
     def ready(self) -> None:
         # Not above: Django imports this module before it is ready for models and storages.
-        from django_mogilefs import checks
+        from django_mogilefs import checks, front_checks
 
-        for check in (checks.check_options, checks.check_urls, checks.check_static):
+        for check in (
+            checks.check_options,
+            checks.check_urls,
+            checks.check_static,
+            front_checks.check_serving,
+        ):
             register(check, checks.TAG)
-        for deploy_check in (checks.check_front, checks.NetworkCheck()):
+        for deploy_check in (
+            checks.check_front,
+            front_checks.check_probe,
+            checks.NetworkCheck(),
+        ):
             register(deploy_check, checks.TAG, deploy=True)

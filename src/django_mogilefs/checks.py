@@ -6,8 +6,12 @@ Without touching the network, at every ``check``:
 mogilefs.E001  a setting or option is missing or malformed
 mogilefs.E002  a storage was given an option that does not exist
 mogilefs.W001  no URL pattern of the project answers where ``MOGILEFS_MEDIA_URL`` points
+mogilefs.E003  a setting about serving is missing or malformed, or names no front
 mogilefs.W002  ``check --deploy``: no front is configured, so Django sends every byte itself
 mogilefs.W003  static files share domain and prefix with other files: ``--clear`` deletes both
+mogilefs.W004  a directory in ``MOGILEFS_LOCAL_DIRECTORIES`` is not there, or holds no device
+mogilefs.W005  a front is configured where ``DEBUG`` is true: runserver has none before it
+mogilefs.W006  ``check --deploy``: a front is configured, and nobody looks whether it is there
 =============  ===================================================================================
 
 With the network, only at ``check --deploy --tag mogilefs``:
@@ -16,6 +20,7 @@ With the network, only at ``check --deploy --tag mogilefs``:
 mogilefs.E101  no tracker answers
 mogilefs.E102  the domain does not exist
 mogilefs.E103  a class that a storage names does not exist
+mogilefs.E104  the front is not in place: what ``MOGILEFS_FRONT_PROBE`` addresses came past it
 =============  ===================================================================================
 """
 
@@ -34,6 +39,7 @@ from django.urls import Resolver404, get_script_prefix, resolve
 
 from django_mogilefs.clients import ClientOptions, get_client
 from django_mogilefs.conf import is_set, unknown_options
+from django_mogilefs.front_checks import look_from_outside
 from django_mogilefs.project import StorageUse, storage_uses
 from django_mogilefs.static import MogileFSStaticStorage
 from mogilefs import Client, MogileFSError
@@ -165,7 +171,7 @@ class NetworkCheck:
 
     def __call__(self, app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
         asked_for, self._asked_for = self._asked_for, False
-        return check_cluster() if asked_for else []
+        return [*check_cluster(), *look_from_outside()] if asked_for else []
 
 
 def check_cluster() -> list[CheckMessage]:

@@ -159,6 +159,13 @@ def directories(value: Any) -> dict[str, str]:
     return found
 
 
+def http_address(value: Any) -> str | None:
+    """A full ``http://`` or ``https://`` address, or None."""
+    if value is not None and not (urlsplit(text(value)).netloc and value.startswith("http")):
+        raise ValueError('must be a full address, as "https://www.example.org/media/logo.png"')
+    return value  # type: ignore[no-any-return]  # a text, as was looked at
+
+
 def cache_alias(value: Any) -> str | None:
     """The name of a cache in CACHES, or None."""
     if value is not None and value not in settings.CACHES:

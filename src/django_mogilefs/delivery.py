@@ -39,6 +39,7 @@ class Options(Configured):
     active_types = option(conf.texts, ACTIVE_TYPES)
     default_content_type = option(conf.text, "application/octet-stream")
     retry_after = option(conf.whole_seconds, 5)
+    front_probe = option(conf.http_address, None)
 
     def policy(self) -> Policy:
         return Policy(**{field.name: getattr(self, field.name) for field in fields(Policy)})

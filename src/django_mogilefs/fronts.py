@@ -109,6 +109,10 @@ class Front:
     """What this front's reply headers for the proxy are called: a browser that sees one of
     them has reached the site past the proxy."""
 
+    mark = "HTTP_X_MOGILE_FRONT"
+    """The variable of a request's META that shows that it came through the front (or through
+    somebody who pretends that: good for a hint, never for a decision)."""
+
     def __init__(self, cache_for: int = 0) -> None:
         self.cache_for = cache_for
 
@@ -133,6 +137,7 @@ class Perlbal(Front):
         "X-REPROXY-EXPECTED-SIZE",
         "X-REPROXY-CACHE-FOR",
     )
+    mark = "HTTP_X_PROXY_CAPABILITIES"
 
     def hand_over(self, file: Handover) -> Mapping[str, str | None] | None:
         asked = file.request.get("range", "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from functools import lru_cache
 from http.client import responses
 from inspect import isawaitable
 from typing import Any, Final
@@ -56,7 +57,7 @@ _CONDITIONS: Final = [
     )
 ]
 
-_OPTIONS: Final = tuple(sorted(Options.option_names()))
+_OPTIONS: Final = tuple(sorted(Options.option_names() - {"front_probe"}))
 _ATTRIBUTES: Final = frozenset({"storage", "authorize", "as_attachment", "filename", *_OPTIONS})
 
 
@@ -216,8 +217,19 @@ def _respond(
         return _plain(reply)
     handed = delivery.hand_over(reply, conditions, replicas, local, public=not access.private)
     if handed is not None:
+        if delivery.front and delivery.front.mark not in request.META:
+            _warn_of_no_front(type(delivery.front).__name__)
         return _handed_over(reply, handed)
     return _streamed(request, key, place, delivery, reply)
+
+
+@lru_cache  # once for each front in a process's life
+def _warn_of_no_front(name: str) -> None:
+    logger.warning(
+        "A file was handed to %s, but the request does not seem to have come through it: browsers"
+        " that reach the site past its front get empty files and internal addresses.",
+        name,
+    )
 
 
 def _handed_over(reply: Reply, handed: Mapping[str, str | None]) -> HttpResponse:

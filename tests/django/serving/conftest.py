@@ -27,7 +27,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     node = Node(
         tmp_path_factory.mktemp("node"),
         devices=3,
-        domains={"demo": {"avatar": 2}, "other": {}},
+        domains={"demo": {"avatar": 2, "thumb": 1}, "other": {}},
         tracker=everywhere,
         storage=everywhere,
         sidechannel=everywhere,
