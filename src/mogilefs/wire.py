@@ -205,6 +205,10 @@ class LineBuffer:
         stop = end - 1 if end > start and self._buffer[end - 1] == 0x0D else end
         return bytes(self._buffer[start:stop])
 
+    def __len__(self) -> int:
+        """How many bytes have come of a line that is not complete."""
+        return len(self._buffer)
+
     @property
     def pending(self) -> bytes:
         """What has come of a line that is not complete."""

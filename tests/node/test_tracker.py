@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import random
+import select
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -142,3 +144,33 @@ def test_list_keys_finds_every_spelling_of_a_prefix_and_reads_no_other_key(node:
     assert page == ["aVA/3", "ava/4"]
     assert list_prefix(counting, 99, b"ava/", b"", 10, exact=True) == ["ava/4", "ava/5"]  # type: ignore[arg-type]
     assert list_prefix(counting, 99, b"", b"b", 10, exact=False) == ["\u00c4va/1"]  # type: ignore[arg-type]
+
+
+def test_unfinished_lines_of_many_clients_are_bounded_together(node: Node) -> None:
+    host, port = node.tracker.rsplit(":", 1)
+    with contextlib.ExitStack() as clients:
+        connections = [
+            clients.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            for _ in range(12)
+        ]
+        for connection in connections:
+            with contextlib.suppress(ConnectionError):  # the last are closed on
+                connection.sendall(b"x" * (7 * 2**20))
+        assert node.tracker_door.held < 72 * 2**20
+        connections[0].sendall(b"\r\nnoop\r\n")
+        assert replies(connections[0], 2)[1] == b"OK \r\n"
+
+
+def test_who_never_finishes_a_line_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mogilefs.node.tracker.LINE_SECONDS", 0.2)
+    monkeypatch.setattr("mogilefs.node.tracker.SWEEP_SECONDS", 0.05)
+    free = {"tracker": "127.0.0.1:0", "storage": "127.0.0.1:0", "sidechannel": "127.0.0.1:0"}
+    with Node(tmp_path, durability="relaxed", **free).in_thread() as node:
+        host, port = node.tracker.rsplit(":", 1)
+        slow = socket.create_connection((host, int(port)), timeout=20)
+        with slow, contextlib.suppress(ConnectionError):
+            while not select.select([slow], [], [], 0.02)[0]:
+                slow.sendall(b"x")
+            assert slow.recv(10) == b""

@@ -32,6 +32,12 @@ MAX_CONNECTIONS = 4096
 MAX_LINES_AHEAD = 1024
 """Requests read but not answered on one connection; beyond it the socket is not read."""
 
+MAX_BYTES_AHEAD = 2**20
+"""The same in bytes, for long requests."""
+
+MAX_HELD_BYTES = 64 * 2**20
+"""Bytes of unfinished lines in all connections together; who goes beyond it is closed."""
+
 LINE_SECONDS = 120.0
 """How long a client may take to finish a line it has begun, or to read its replies."""
 
@@ -49,6 +55,8 @@ class TrackerDoor:
         self.stats = TrackerStats()
         self.watchers = Watchers()
         self.connections: set[TrackerConnection] = set()
+        self.held = 0
+        """Bytes of lines that are not complete yet."""
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -89,10 +97,12 @@ class TrackerConnection(asyncio.Protocol):
         self._door = door
         self._buffer = LineBuffer()
         self._lines: deque[bytes] = deque()
+        self._ahead = 0
+        self._held = 0
         self._writable = True
         self._reading = True
         self._closing = False
-        self._since = time.monotonic()
+        self._since = self._line_since = time.monotonic()
         self.running: asyncio.Task[None] | None = None
         self.context = Context(door.node, None, self)
 
@@ -116,11 +126,13 @@ class TrackerConnection(asyncio.Protocol):
         self._door.watchers.discard(self)
         self._lines.clear()
         self._closing = True
+        self._door.held -= self._held
+        self._held = 0
 
     def data_received(self, data: bytes) -> None:
         self._since = time.monotonic()
         try:
-            self._lines.extend(self._buffer.feed(data))
+            self._take(data)
         except ProtocolError as error:
             log.warning("closed %s: %s", self.context.peer, error)
             self.transport.write(encode_reply(Err("bad_params", str(error))))
@@ -128,9 +140,24 @@ class TrackerConnection(asyncio.Protocol):
             return
         if self.running is None:
             self._advance()
-        if self._reading and len(self._lines) > MAX_LINES_AHEAD:
+        if self._reading and self._is_far_ahead():
             self._reading = False
             self.transport.pause_reading()
+
+    def _take(self, data: bytes) -> None:
+        lines = self._buffer.feed(data)
+        self._lines.extend(lines)
+        self._ahead += sum(map(len, lines))
+        if lines or not self._held:
+            self._line_since = self._since
+        held = len(self._buffer)
+        self._door.held += held - self._held
+        self._held = held
+        if self._door.held > MAX_HELD_BYTES and held > len(data):
+            raise ProtocolError(f"over {MAX_HELD_BYTES} bytes of unfinished lines are held already")
+
+    def _is_far_ahead(self) -> bool:
+        return len(self._lines) > MAX_LINES_AHEAD or self._ahead > MAX_BYTES_AHEAD
 
     def eof_received(self) -> bool:
         """A client that has said all it has to say still gets its answers."""
@@ -169,23 +196,30 @@ class TrackerConnection(asyncio.Protocol):
         """Drop a client that neither asks, nor finishes its line, nor reads its replies."""
         if self.running is not None or self in self._door.watchers:
             return
-        busy = not self._writable or bool(self._buffer.pending)
-        if now - self._since > (LINE_SECONDS if busy else IDLE_SECONDS):
-            log.info("closed %s: %s", self.context.peer, "too slow" if busy else "idle")
-            self.transport.abort()
+        idle = now - self._since
+        slow = now - self._line_since if self._held else 0.0
+        if max(slow, 0.0 if self._writable else idle) > LINE_SECONDS:
+            log.info("closed %s: too slow", self.context.peer)
+        elif idle > IDLE_SECONDS:
+            log.info("closed %s: idle", self.context.peer)
+        else:
+            return
+        self.transport.abort()
 
     def _advance(self) -> None:
         """Answer the lines that wait, until one has to wait itself."""
         replies: list[bytes] = []
         while self._lines and self._writable and not self.transport.is_closing():
-            answer = self._answer(self._lines.popleft())
+            line = self._lines.popleft()
+            self._ahead -= len(line)
+            answer = self._answer(line)
             if not isinstance(answer, bytes):
                 self.running = asyncio.create_task(self._finish(answer))
                 break
             replies.append(answer)
         if replies:
             self.transport.write(b"".join(replies))
-        if not self._reading and len(self._lines) <= MAX_LINES_AHEAD and not self._closing:
+        if not self._reading and not self._is_far_ahead() and not self._closing:
             self._reading = True
             self.transport.resume_reading()
         if self._closing and self.running is None and not self._lines:
