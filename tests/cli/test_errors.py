@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,12 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     for word in words.split(" "):
         assert f"    {word} " in text
     assert "4 no tracker answered" in text
+
+
+def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == metadata.version("django-mogilefs")
 
 
 def test_the_manual_names_every_command(capsys: pytest.CaptureFixture[str]):

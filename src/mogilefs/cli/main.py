@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 from types import FrameType
 
 from . import admin, files, jobs, options, status
@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of the whole command line; of ``node`` it knows all only if ``argv`` has it."""
     top = Parser(prog="mogilefs", description=DESCRIPTION, epilog=EPILOG)
+    top.add_argument("--version", action="version", version=metadata.version("django-mogilefs"))
     options.shared(top)
     commands = Commands(top, title="commands")
     for module in (files, status, admin, jobs):
