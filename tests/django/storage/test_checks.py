@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import Any
-
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 from django.urls import path
 
 from django_mogilefs.storage import MogileFSStorage
-from tests.support.aliases import use_storages
 
 OURS = "django_mogilefs.storage.MogileFSStorage"
 STATIC = "django_mogilefs.static.MogileFSStaticStorage"
 UNSEEN = "mogilefs.W006"  # a front is configured here, and nobody looks whether it is there
 
 
-def storages(**aliases: Any) -> AbstractContextManager[None]:
+def storages(**aliases: object) -> override_settings:
     plain = {"BACKEND": OURS}
-    return use_storages({"default": plain, "staticfiles": plain, **aliases})
+    return override_settings(STORAGES={"default": plain, "staticfiles": plain, **aliases})
 
 
 def found(**options: object) -> list[str]:

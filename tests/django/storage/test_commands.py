@@ -12,10 +12,10 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 
 from mogilefs import Client
 from tests.django.gallery.models import Picture
-from tests.support.aliases import use_storages
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def aliases(tmp_path, mogilefs_storage):
         "OPTIONS": {"location": str(tmp_path / "disk"), "base_url": "/disk/"},
     }
     ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
-    with use_storages({"default": ours, "staticfiles": disk, "disk": disk}):
+    with override_settings(STORAGES={"default": ours, "staticfiles": disk, "disk": disk}):
         yield
 
 
@@ -156,11 +156,11 @@ def test_static_files_are_no_orphans(aliases):
     static = {"BACKEND": "django_mogilefs.static.MogileFSStaticStorage"}
     ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
     prefixed = {**static, "OPTIONS": {"location": "static"}}
-    with use_storages({"default": ours, "staticfiles": prefixed}):
+    with override_settings(STORAGES={"default": ours, "staticfiles": prefixed}):
         storages["staticfiles"].save("a.css", ContentFile(b"a"))
         assert "0 orphans listed" in run("mogilefs_orphans")
     with (
-        use_storages({"default": ours, "staticfiles": static}),
+        override_settings(STORAGES={"default": ours, "staticfiles": static}),
         pytest.raises(CommandError, match="without a location"),
     ):
         run("mogilefs_orphans")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-from contextlib import AbstractContextManager
 
 import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
@@ -14,7 +13,6 @@ from django.test import override_settings
 
 from mogilefs import ClassNotFound
 from mogilefs.node import Node
-from tests.support.aliases import use_storages
 
 PLAIN = "django_mogilefs.static.MogileFSStaticStorage"
 MANIFEST = "django_mogilefs.static.MogileFSManifestStaticStorage"
@@ -39,10 +37,10 @@ def backend(request, sources):
         yield request.param
 
 
-def use(backend: str, **options: object) -> AbstractContextManager[None]:
+def use(backend: str, **options: object) -> override_settings:
     options = {"location": "static", **options}
-    return use_storages(
-        {
+    return override_settings(
+        STORAGES={
             "default": {"BACKEND": "django_mogilefs.storage.MogileFSStorage"},
             "staticfiles": {"BACKEND": backend, "OPTIONS": options},
         }
