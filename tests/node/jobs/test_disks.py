@@ -84,6 +84,17 @@ def test_drain_keeps_the_copy_that_has_nowhere_to_go(tmp_path: Path) -> None:
         assert len(farm.copies(fid)) == 2
 
 
+def test_drain_keeps_a_copy_while_another_is_not_sound(farm: Farm) -> None:
+    fid = farm.store("face", b"bytes", "pair", 2)
+    drained, spoiled = farm.locations("face")
+    farm.rows("UPDATE file SET classid = 1")  # one copy would do
+    farm.copy(spoiled, fid).write_bytes(b"by")
+    farm.set_state(drained, "drain")
+    until(lambda: farm.rows("SELECT 1 FROM file_to_queue WHERE failcount > 0"))
+    assert farm.copies(fid)[drained] == b"bytes"
+    assert farm.client.read("face") == b"bytes"
+
+
 def takes_nothing_new(farm: Farm, devid: int) -> bool:
     """Twenty files, none of which goes to the device."""
     fids = [farm.client.store(f"n{n}", b"new", mogile_class="thumb").fid for n in range(20)]

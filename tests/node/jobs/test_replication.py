@@ -82,7 +82,7 @@ def test_a_spoiled_copy_is_not_copied(farm: Farm) -> None:
 
 def test_of_too_many_copies_the_spoiled_one_goes(farm: Farm) -> None:
     fid = farm.store("key", b"bytes", "avatar", 3)
-    cut = farm.locations("key")[0]
+    cut = farm.locations("key")[2]
     farm.copy(cut, fid).write_bytes(b"by")
     farm.client.set_class("key", "pair")
     until(lambda: len(farm.locations("key")) == 2 and farm.idle())
