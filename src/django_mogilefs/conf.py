@@ -14,7 +14,7 @@ from types import FunctionType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_script_prefix
 
@@ -253,7 +253,9 @@ def _bound(function: FunctionType, storage: Configured | None) -> Any:
 
 def is_set(setting: str) -> bool:
     """Whether the project gives this setting a value; Django's own defaults do not count."""
-    return settings.is_overridden(setting) and getattr(settings, setting, None) is not None
+    if hasattr(global_settings, setting) and not settings.is_overridden(setting):
+        return False
+    return getattr(settings, setting, None) is not None
 
 
 class Configured:

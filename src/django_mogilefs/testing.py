@@ -53,10 +53,9 @@ def _settings(tracker: str) -> dict[str, Any]:
     changed: dict[str, Any] = {"MOGILEFS_TRACKERS": [tracker]}
     if not is_set("MOGILEFS_DOMAIN"):
         changed["MOGILEFS_DOMAIN"] = DOMAIN
-    if is_set("STORAGES"):
-        changed["STORAGES"] = {
-            alias: _moved(entry, tracker) for alias, entry in settings.STORAGES.items()
-        }
+    moved = {alias: _moved(entry, tracker) for alias, entry in settings.STORAGES.items()}
+    if moved != settings.STORAGES:
+        changed["STORAGES"] = moved
     return changed
 
 

