@@ -23,15 +23,16 @@ PEERS = ROOT.parent / ".bench" / "peers" / "bin" / "python"
 def main() -> None:
     """Ask the questions named (all by default) and write JSON and, if wanted, the page."""
     args = _arguments()
-    answers: list[Table | Sheet] = []
+    answered: dict[str, list[Table | Sheet]] = {}
     with tempfile.TemporaryDirectory(prefix="mogilefs-bench-", dir=args.directory) as directory:
         found = machine.describe(Path(directory))
         for name in args.questions or QUESTIONS:
             start = time.monotonic()
             print(f"{name} …", end=" ", file=sys.stderr, flush=True)
             setting = _setting(args, Path(directory) / name)
-            answers += import_module(f"benchmarks.questions.{name}").run(setting)
+            answered[name] = import_module(f"benchmarks.questions.{name}").run(setting)
             print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
+    answers = [answer for name in QUESTIONS for answer in answered.get(name, ())]
     report.write_json(args.json, found, answers)
     pictures = plots.draw(answers, args.page.parent / args.page.stem) if args.page else {}
     page = report.markdown(found, answers, judge(answers), pictures, _remarks(args.quick))

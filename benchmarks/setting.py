@@ -22,7 +22,7 @@ class Setting:
     @property
     def rounds(self) -> int:
         """How many turns each contestant has."""
-        return 2 if self.quick else 9
+        return 2 if self.quick else 7
 
     @property
     def seconds(self) -> float:

@@ -94,5 +94,5 @@ def _contest(setting: Setting, doors: dict[str, _Door], do: str, label: str) -> 
     }
     return compete(
         f"door/{do}/{label}", f"{do} {label}, {connections} connections", turns,
-        rounds=min(setting.rounds, 7), baseline="nginx" if "nginx" in doors else "node",
+        rounds=min(setting.rounds, 5), baseline="nginx" if "nginx" in doors else "node",
     )  # fmt: skip

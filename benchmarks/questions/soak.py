@@ -11,7 +11,7 @@ USERS = 6
 
 def run(setting: Setting) -> list[Table | Sheet]:
     """What node and client hold, by quarters of the time."""
-    seconds = 3 if setting.quick else 120
+    seconds = 3 if setting.quick else 60
     seen = soak(setting.directory, seconds, USERS)
     rows: list[list[object]] = [
         [name, at + 1, sample.memory, sample.files]

@@ -109,7 +109,7 @@ def _contest(setting: Setting, places: dict[str, _Place], what: str, connections
             turns["SQLite alone, no network"] = partial(getattr(bare, what), setting)
         return compete(
             f"tracker/{what}/{connections}", f"{what} on {connections} connection(s)", turns,
-            rounds=min(setting.rounds, 7),
+            rounds=min(setting.rounds, 5),
         )  # fmt: skip
 
 
