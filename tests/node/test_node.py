@@ -129,3 +129,9 @@ def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
         db.execute("UPDATE server_settings SET value = '16' WHERE field = 'schema_version'")
     with pytest.raises(ConfigurationError, match="schema version 16; this node needs 17"):
         a_node(tmp_path).in_thread().start()
+
+
+def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "mogilefs.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(ConfigurationError, match=r"mogilefs\.sqlite is no usable database"):
+        a_node(tmp_path).in_thread().start()

@@ -16,6 +16,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,13 +88,15 @@ class Catalog:
 
         Raises ConfigurationError for a file that is no MogileFS database of version 17.
         """
-        try:
-            writer = self._connect()
-            _prepare(writer, self.path)
-            self._reader = self._connect(read_only=True)
-            self._scanner = self._connect(read_only=True)
-        except sqlite3.DatabaseError as error:
-            raise ConfigurationError(f"{self.path} is no usable database: {error}") from error
+        with ExitStack() as failing:
+            try:
+                writer = failing.enter_context(closing(self._connect()))
+                _prepare(writer, self.path)
+                self._reader = failing.enter_context(closing(self._connect(read_only=True)))
+                self._scanner = failing.enter_context(closing(self._connect(read_only=True)))
+            except sqlite3.DatabaseError as error:
+                raise ConfigurationError(f"{self.path} is no usable database: {error}") from error
+            failing.pop_all()  # all is well: they stay open
         self._thread = threading.Thread(
             target=self._write_loop, args=(writer,), name="mogilefs-writer", daemon=True
         )
@@ -152,7 +155,11 @@ class Catalog:
             cached_statements=STATEMENTS_KEPT,
         )
         connection.text_factory = to_text
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        try:
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     def _write_loop(self, db: sqlite3.Connection) -> None:
