@@ -118,7 +118,12 @@ def python_for_django_4_2() -> str:
     if sys.version_info < (3, 13):
         return sys.executable
     found = [shutil.which(f"python3.{minor}") for minor in (12, 11, 10)]
-    return next(each for each in found if each)
+    return next(each for each in found if each and runs(each))
+
+
+def runs(python: str) -> bool:
+    """A pyenv's shim stands on PATH for Pythons that it will not start."""
+    return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
 
 
 def environment(directory: Path) -> Path:
