@@ -23,7 +23,6 @@ from .jobs import Jobs, Timings
 from .networks import Networks
 from .ownhost import OwnHost
 from .registry import Registry
-from .replicas import Replicas
 from .sidechannel import Sidechannel
 from .storage import StorageDoor
 from .thread import NodeThread
@@ -175,7 +174,6 @@ class Node:
         self.devices = Devices(self.directory, durable=self.durable)
         self._at_stop(self.devices.close)
         self.devices.sweep()
-        self.replicas = Replicas(self)
         self.storage_door = StorageDoor(self.devices, networks=self.networks)
         self._at_stop(self.storage_door.stop)
         self.storage = await self._listen("storage", self.storage_door)

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Sequence
 from ...wire import Request, to_bytes
 from ..catalog import Row
 from ..registry import Device
+from .copies import length as length_of
+from .copies import own_length, stored_checksum
 from .table import CommandError, Context, Values, command, number, required_key
 
 DEFAULT_PATHS = 2
@@ -49,8 +51,7 @@ def get_paths(ctx: Context, request: Request) -> Values | Awaitable[Values]:
         return _paths(ctx, fid, readable[:wanted] or held[:1], zone)
     if any(not ctx.node.own_host.owns(device.devid) for device in readable):
         return _verified_paths(ctx, (fid, length), (held, readable), wanted, zone)
-    size = ctx.node.devices.size
-    found = [device for device in readable if size(device.devid, fid) == length]
+    found = [device for device in readable if own_length(ctx, device.devid, fid) == length]
     return _paths(ctx, fid, found[:wanted] or _last_resort(held, readable), zone)
 
 
@@ -70,7 +71,7 @@ async def _verified_paths(
     held, readable = devices
     found: list[Device] = []
     for device in readable:
-        if len(found) < wanted and await ctx.node.replicas.length(device.devid, fid) == length:
+        if len(found) < wanted and await length_of(ctx, device.devid, fid) == length:
             found.append(device)
     return _paths(ctx, fid, found or _last_resort(held, readable), zone)
 
@@ -108,7 +109,7 @@ def file_info(ctx: Context, request: Request) -> Values:
         "devcount": devcount,
     }
     if file_class.hashtype is not None:
-        values["checksum"] = ctx.node.replicas.stored_checksum(fid) or "MISSING"
+        values["checksum"] = stored_checksum(ctx, fid) or "MISSING"
     if request.given("devices") is not None:
         values["devids"] = ",".join(map(str, locations(ctx, fid)))
     return values

@@ -6,6 +6,7 @@ from ...wire import Request, to_bytes
 from ..catalog import Row
 from ..keys import list_prefix
 from ..registry import setting
+from .copies import stored_checksum
 from .files import find_file, locations
 from .table import CommandError, Context, Values, command, number, required_key
 
@@ -102,7 +103,7 @@ def file_debug(ctx: Context, request: Request) -> Values:
     for devid in devids:
         if devid in ctx.registry.devices:
             values[f"devpath_{devid}"] = ctx.registry.read_url(devid, fid, ctx.peer)
-    return values | {"checksum": ctx.node.replicas.stored_checksum(fid) or "NONE"}
+    return values | {"checksum": stored_checksum(ctx, fid) or "NONE"}
 
 
 def _debug_file(ctx: Context, fid: int) -> Values:

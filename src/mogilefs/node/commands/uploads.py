@@ -8,10 +8,11 @@ import time
 from dataclasses import dataclass
 
 from ...wire import Request, to_bytes
+from ..jobs.foreign import StorageError
 from ..placement import MAX_DESTINATIONS, destinations
 from ..policies import DEFAULT_POLICY
 from ..registry import HASH_NUMBERS, Domain
-from ..remote import RemoteError
+from .copies import length as length_of
 from .table import CommandError, Context, Values, command, number
 
 MAX_CHOSEN_FID = 2**53
@@ -177,7 +178,7 @@ def _no_temp_file(fid: int) -> CommandError:
 
 async def _verified_length(ctx: Context, upload: Upload) -> int:
     """The file's length as it lies on the device: size_verify_error, size_mismatch."""
-    length = await ctx.node.replicas.length(upload.devid, upload.fid)
+    length = await length_of(ctx, upload.devid, upload.fid)
     if length is None:
         raise CommandError("size_verify_error", f"Fid {upload.fid} is not on {upload.devid}")
     if upload.size and upload.size != length:
@@ -191,8 +192,9 @@ async def _verified_length(ctx: Context, upload: Upload) -> int:
 
 async def _verify_checksum(ctx: Context, upload: Upload, algorithm: str, digest: str) -> None:
     try:
-        found = await ctx.node.replicas.checksum(upload.devid, upload.fid, algorithm)
-    except (OSError, RemoteError) as error:
+        replicas = ctx.node.jobs.context.replicas
+        found = await replicas.checksum(upload.devid, upload.fid, algorithm)
+    except StorageError as error:
         raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
     if found != digest:
         raise CommandError("checksum_mismatch", f"Expected {digest}, the bytes give {found}")
