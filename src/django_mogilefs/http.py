@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import formatdate, parsedate_tz
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -167,6 +168,7 @@ def parse_date(text: str) -> int | None:
         return None
 
 
+@lru_cache(maxsize=1024)  # hot files are dated again and again
 def format_date(seconds: int) -> str:
     """An HTTP date for seconds since 1970."""
     return formatdate(seconds, usegmt=True)
