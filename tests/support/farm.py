@@ -99,10 +99,10 @@ class Farm:
         """Is nothing left to do now in any queue?"""
         now = int(time.time())
         return not self.rows(
-            "SELECT fid FROM file_to_replicate WHERE nexttry <= ?1"
-            " UNION SELECT fid FROM file_to_delete2 WHERE nexttry <= ?1"
-            " UNION SELECT fid FROM file_to_queue WHERE nexttry <= ?1",
-            now,
+            "SELECT fid FROM file_to_replicate WHERE nexttry <= ?"
+            " UNION SELECT fid FROM file_to_delete2 WHERE nexttry <= ?"
+            " UNION SELECT fid FROM file_to_queue WHERE nexttry <= ?",
+            *[now] * 3,
         )
 
     # The disks

@@ -14,7 +14,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from importlib import resources
@@ -113,7 +113,7 @@ class Catalog:
             self._thread.join()
         self._reader = self._scanner = self._thread = None
 
-    def read(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
+    def read(self, sql: str, params: Sequence[object] | Mapping[str, object] = ()) -> list[Row]:
         """Rows of a short query, at once, on the loop's thread; sees every finished write."""
         assert self._reader is not None, "the catalogue is not open"
         try:

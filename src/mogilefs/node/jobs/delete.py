@@ -66,8 +66,8 @@ class Delete(QueueJob[Queued]):
         """Is it a file, or an upload that may still become one?"""
         return bool(
             self._context.catalog.read(
-                "SELECT 1 FROM file WHERE fid = ?1 UNION SELECT 1 FROM tempfile WHERE fid = ?1",
-                (fid,),
+                "SELECT 1 FROM file WHERE fid = :fid UNION SELECT 1 FROM tempfile WHERE fid = :fid",
+                {"fid": fid},
             )
         )
 

@@ -91,10 +91,10 @@ def drop_location(db: Connection, fid: int, devid: int) -> None:
 def count_devices(db: Connection, fid: int) -> None:
     """Bring ``devcount`` up to date, unless the setting ``skip_devcount`` is on."""
     db.execute(
-        "UPDATE file SET devcount = (SELECT count(*) FROM file_on WHERE fid = ?1) WHERE fid = ?1"
-        " AND NOT EXISTS (SELECT 1 FROM server_settings"
+        "UPDATE file SET devcount = (SELECT count(*) FROM file_on WHERE fid = :fid)"
+        " WHERE fid = :fid AND NOT EXISTS (SELECT 1 FROM server_settings"
         "   WHERE field = 'skip_devcount' AND value NOT IN ('', '0'))",
-        (fid,),
+        {"fid": fid},
     )
 
 

@@ -83,12 +83,12 @@ def _directories(first: int, last: int) -> Iterator[str]:
 def _known(catalog: Catalog, fid: int) -> bool:
     return bool(
         catalog.read(
-            "SELECT 1 FROM file WHERE fid = ?1 UNION SELECT 1 FROM tempfile WHERE fid = ?1"
-            " UNION SELECT 1 FROM file_on WHERE fid = ?1"
-            " UNION SELECT 1 FROM file_to_delete2 WHERE fid = ?1"
-            " UNION SELECT 1 FROM file_to_delete WHERE fid = ?1"
-            " UNION SELECT 1 FROM file_to_delete_later WHERE fid = ?1",
-            (fid,),
+            "SELECT 1 FROM file WHERE fid = :fid UNION SELECT 1 FROM tempfile WHERE fid = :fid"
+            " UNION SELECT 1 FROM file_on WHERE fid = :fid"
+            " UNION SELECT 1 FROM file_to_delete2 WHERE fid = :fid"
+            " UNION SELECT 1 FROM file_to_delete WHERE fid = :fid"
+            " UNION SELECT 1 FROM file_to_delete_later WHERE fid = :fid",
+            {"fid": fid},
         )
     )
 
@@ -147,9 +147,9 @@ class Recovery(Job):
 
 def _hurry_some(db: Connection, table: str, at: int) -> int:
     return db.execute(
-        f"UPDATE {table} SET nexttry = ?1 WHERE fid IN"  # noqa: S608 - constant names
-        f" (SELECT fid FROM {table} WHERE nexttry > ?1 LIMIT {RECOVERED_ROWS})",
-        (at,),
+        f"UPDATE {table} SET nexttry = :at WHERE fid IN"  # noqa: S608 - constant names
+        f" (SELECT fid FROM {table} WHERE nexttry > :at LIMIT {RECOVERED_ROWS})",
+        {"at": at},
     ).rowcount
 
 

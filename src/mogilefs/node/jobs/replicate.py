@@ -111,9 +111,12 @@ class Replicate(QueueJob[Queued]):
 def _forget(db: Connection, done: list[tuple[int, Settled]]) -> None:
     """Take files off the queue, unless their class or locations have changed meanwhile."""
     db.executemany(
-        "DELETE FROM file_to_replicate WHERE fid = ?1 AND ("
-        " NOT EXISTS (SELECT 1 FROM file WHERE fid = ?1)"
-        " OR (SELECT classid FROM file WHERE fid = ?1) = ?2"
-        " AND (SELECT count(*) FROM file_on WHERE fid = ?1) = ?3)",
-        [(fid, settled.classid, settled.locations) for fid, settled in done],
+        "DELETE FROM file_to_replicate WHERE fid = :fid AND ("
+        " NOT EXISTS (SELECT 1 FROM file WHERE fid = :fid)"
+        " OR (SELECT classid FROM file WHERE fid = :fid) = :classid"
+        " AND (SELECT count(*) FROM file_on WHERE fid = :fid) = :locations)",
+        [
+            {"fid": fid, "classid": settled.classid, "locations": settled.locations}
+            for fid, settled in done
+        ],
     )
