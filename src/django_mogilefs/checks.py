@@ -39,7 +39,6 @@ from django.urls import Resolver404, get_script_prefix, resolve
 
 from django_mogilefs.clients import ClientOptions, get_client
 from django_mogilefs.conf import is_set, unknown_options
-from django_mogilefs.front_checks import look_from_outside
 from django_mogilefs.project import StorageUse, storage_uses
 from django_mogilefs.static import MogileFSStaticStorage
 from mogilefs import Client, MogileFSError
@@ -152,26 +151,36 @@ def _place(use: StorageUse) -> tuple[Any, Any]:
 class NetworkCheck:
     """Asks the trackers, but only where checks of a tag were asked for.
 
-    Django does not tell a check whether it runs because of ``--tag``; but it reads ``tags`` right
-    before the run then, and only then.
+    Django does not tell a check whether it runs because of ``--tag``; but it goes through a check's
+    tags right before the run then, and only then.
     """
 
     def __init__(self) -> None:
-        self._tags: tuple[str, ...] = ()
-        self._asked_for = False
+        self.asked_for = False
+        self._tags = _Tags()
 
     @property
-    def tags(self) -> tuple[str, ...]:
-        self._asked_for = True
+    def tags(self) -> _Tags:
         return self._tags
 
     @tags.setter
     def tags(self, tags: tuple[str, ...]) -> None:
-        self._tags = tags
+        self._tags = _Tags(tags)
+        self._tags.check = self
 
     def __call__(self, app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-        asked_for, self._asked_for = self._asked_for, False
-        return [*check_cluster(), *look_from_outside()] if asked_for else []
+        asked_for, self.asked_for = self.asked_for, False
+        return check_cluster() if asked_for else []
+
+
+class _Tags(tuple[str, ...]):
+    """Tells its check when it is gone through; to look for one tag in it is not that."""
+
+    check: NetworkCheck
+
+    def __iter__(self) -> Iterator[str]:
+        self.check.asked_for = True
+        return super().__iter__()
 
 
 def check_cluster() -> list[CheckMessage]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.core.files.storage import default_storage, storages
+from django.core.files.storage import storages
 from django.db.models import FileField, Model
 from django.utils.module_loading import import_string
 
@@ -57,8 +57,9 @@ def _import(path: Any) -> Any:
 
 def _fields() -> Iterator[StorageUse]:
     for model, field in file_fields():
-        storage = field.storage
-        if storage is not default_storage and isinstance(storage, MogileFSStorage):
+        storage: Any = field.storage
+        # A lazy one, as default_storage is, stays unmade: STORAGES tells of that.
+        if issubclass(type(storage), MogileFSStorage):
             yield StorageUse(f"{model._meta.label}.{field.name}", type(storage), storage.given)
 
 

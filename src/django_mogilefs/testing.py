@@ -10,6 +10,9 @@ With pytest there are the fixtures of ``mogilefs.testing``; with Django's own ru
 from __future__ import annotations
 
 import atexit
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -89,13 +92,23 @@ def _empty(use: StorageUse) -> None:
 
 @cache
 def _shared_tracker() -> str:
-    """The node that all test classes of this process share, started at first use."""
-    from mogilefs.testing import running_node
+    """The node that all test classes of this process share, started at first use.
 
+    A process of its own: threads cannot be stopped in good order when the interpreter exits.
+    """
     stack = ExitStack()
-    node = stack.enter_context(running_node())
     atexit.register(stack.close)
-    return node.tracker
+    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="mogilefs-"))
+    doors = [f"--{door}=127.0.0.1:0" for door in ("tracker", "storage", "sidechannel")]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "mogilefs", "node", directory, "--durability=relaxed", *doors],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    stack.enter_context(process)
+    stack.callback(process.terminate)
+    assert process.stdout is not None  # it is a pipe
+    return process.stdout.readline().removeprefix("ready: tracker ").partition(",")[0]
 
 
 class MogileFSTestMixin:

@@ -43,13 +43,10 @@ class Command(collectstatic.Command):
             ThreadPoolExecutor(WORKERS, "mogilefs-collect") as self._pool,
             tqdm(total=0, unit=" files", disable=not show) as self._bar,
         ):
-            super().collect()
+            collected: dict[str, list[str]] = super().collect()
             self._finish()
-        return {
-            "modified": self.copied_files,
-            "unmodified": self.unmodified_files,
-            "post_processed": self.post_processed_files,
-        }
+        # Without post-processing Django made this while copies were on their way.
+        return {**collected, "modified": self.copied_files, "unmodified": self.unmodified_files}
 
     def _finish(self) -> None:
         """Wait for what is on its way; raises what failed."""
@@ -97,6 +94,7 @@ class Command(collectstatic.Command):
             self.log(f"{'Pretending to delete' if self.dry_run else 'Deleting'} '{name}'", level=1)
             if not self.dry_run:
                 self._copies.append(self._pool.submit(self.storage.delete, name))
+                getattr(self, "deleted_files", []).append(name)  # since Django 6.1
         self._finish()
 
 
