@@ -26,7 +26,7 @@ class AsyncLink:
     ) -> None:
         self._socket, self._loop, self._timeout = sock, loop, timeout
         self._pid = os.getpid()
-        self._waiter: asyncio.Future[bytes] | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._early = b""
         self._failure: OSError | None = None
         self._watched = False
@@ -38,46 +38,43 @@ class AsyncLink:
         self._watched = True
 
     def _readable(self) -> None:
-        """Give what came to whoever waits; keep it, and look no further, while nobody does."""
-        data, failure = b"", None
+        """Keep what came for whoever waits; look no further while nobody does."""
         try:
             data = self._socket.recv(CHUNK)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            failure = error
+            data, self._failure = b"", error
+        self._early += data
+        self._ended = not data
         waiter = self._waiter
-        if waiter is not None and not waiter.done() and data:
-            waiter.set_result(data)
-            return
-        self._early, self._failure, self._ended = data, failure, not data
-        self._loop.remove_reader(self._socket)
-        self._watched = False
-        if waiter is not None and not waiter.done():
-            waiter.set_result(b"")
+        if self._ended or waiter is None or waiter.done():
+            self._loop.remove_reader(self._socket)
+            self._watched = False
+        if waiter is not None:
+            self._wake(waiter)
 
     async def receive(self, limit: int = CHUNK) -> bytes:
-        data = self._early
-        if not data and not self._ended:
-            data = await self._next()
-        if self._failure is not None:
+        if not self._early and not self._ended:
+            await self._next()
+        if self._failure is not None and not self._early:
             raise self._failure
-        self._early = data[limit:]
-        return data[:limit] if self._early else data
+        data, self._early = self._early[:limit], self._early[limit:]
+        return data
 
-    async def _next(self) -> bytes:
+    async def _next(self) -> None:
         if not self._watched:
             self._watch()
-        waiter: asyncio.Future[bytes] = self._loop.create_future()
+        waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiter = waiter
         timer = self._loop.call_later(self._timeout, self._expire, waiter)
         try:
-            return await waiter
+            await waiter
         finally:
             timer.cancel()
             self._waiter = None
 
-    def _expire(self, waiter: asyncio.Future[Any]) -> None:
+    def _expire(self, waiter: asyncio.Future[None]) -> None:
         if not waiter.done():
             waiter.set_exception(TimeoutError("timed out"))
 
