@@ -39,6 +39,7 @@ def main() -> None:
     print(page)
     if args.page:
         args.page.write_text(page)
+        report.write_json(args.page.parent / args.page.stem / "results.json", found, answers)
 
 
 def _remarks(quick: bool) -> str:

@@ -6,20 +6,22 @@ Needs wrk (Debian's package); fronts that are not installed take no part.
 from __future__ import annotations
 
 import http.client
+import json
 import random
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mogilefs import Client
-from tests.support.servers import PACKAGES, Addresses, running_front, serving_site
+from tests.support.servers import PACKAGES, Addresses, running, running_front, serving_site
 
 from .. import servers
 from ..harness import Batch, Sheet, Table, compete
@@ -116,7 +118,8 @@ class _Field:
             }
         self._sites += 1
         log = self._directory / f"site-{self._sites}.log"
-        return self._stack.enter_context(serving_site(server, log, settings))
+        start = serving_site if server == "gunicorn" else _uvicorn
+        return self._stack.enter_context(start(server, log, settings))
 
     def _front(self, name: str, site: str) -> str:
         addresses = Addresses(site, str(self.node.storage), directory=str(self.node.directory))
@@ -131,6 +134,19 @@ class _Field:
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(self.node.directory / self._paths[label].split("/", 3)[3], path)
         return lambda label: f"http://{nginx.storage}/{self._paths[label].split('/', 3)[3]}"
+
+
+@contextmanager
+def _uvicorn(server: str, log: Path, settings: dict[str, Any]) -> Iterator[str]:
+    """The site on a port of its own: on an inherited socket asyncio leaves Nagle's algorithm on."""
+    port = servers.free_port()
+    command = [
+        sys.executable, "-m", server, "tests.support.served_site:asgi", "--port", str(port),
+        "--lifespan", "off", "--no-access-log",
+    ]  # fmt: skip
+    with running(command, log, SERVED_SITE=json.dumps(settings)):
+        servers.wait_for(servers.Address("127.0.0.1", port))
+        yield f"127.0.0.1:{port}"
 
 
 def _key(label: str) -> str:
