@@ -24,6 +24,7 @@ class MogileFSConfig(AppConfig):
         for deploy_check in (
             checks.check_front,
             front_checks.check_probe,
-            checks.NetworkCheck(),
+            checks.NetworkCheck(checks.check_cluster),
+            checks.NetworkCheck(front_checks.look_from_outside),
         ):
             register(deploy_check, checks.TAG, deploy=True)
