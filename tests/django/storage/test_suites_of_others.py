@@ -30,17 +30,16 @@ def run(place: Path, *command: str) -> str:
     return done.stderr
 
 
-def count_of(told: str) -> int:
-    """How many tests ran and were not skipped."""
-    ran, skipped = re.search(r"Ran (\d+) tests(?:.|\n)*skipped=(\d+)", told).groups()
-    return int(ran) - int(skipped)
+def passed(told: str) -> int:
+    """How many tests passed. ("Ran" counts skipped tests on some Pythons only.)"""
+    return len(re.findall(r"\.\.\. ok$", told, re.MULTILINE))
 
 
 @pytest.mark.timeout(600)  # the first run fetches Django's source
 def test_djangos_own_tests_of_storages(mogilefs_node: Node, tmp_path: Path):
     source = sdist("Django", django.__version__)
     told = run(tmp_path, "-m", "tests.support.django_suite", str(source), mogilefs_node.tracker)
-    assert count_of(told) >= 60
+    assert passed(told) >= 60
 
 
 @pytest.mark.once
@@ -48,4 +47,4 @@ def test_djangos_own_tests_of_storages(mogilefs_node: Node, tmp_path: Path):
 def test_easy_thumbnails_own_tests(mogilefs_node: Node, tmp_path: Path):
     source = sdist("easy-thumbnails", "2.10.1")
     told = run(tmp_path, "-m", "tests.support.thumbnails_suite", str(source), mogilefs_node.tracker)
-    assert count_of(told) >= 95
+    assert passed(told) >= 95
