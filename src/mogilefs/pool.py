@@ -22,6 +22,9 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 """Seconds for which a failed server is not asked: doubling from the first to the longest."""
 
+chance = random.Random()  # noqa: S311 - spreads load, keeps no secret
+"""A generator of its own: a program that seeds ``random`` is not disturbed."""
+
 
 class Pool:
     """Idle connections by server. A fork's child begins with an empty one."""
@@ -110,5 +113,5 @@ class Health:
 
     def _pause(self, address: Address, failures: int) -> None:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))
-        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - spreads load, keeps no secret
+        jitter = chance.uniform(0.75, 1.25)
         self._not_before[address] = time.monotonic() + pause * jitter

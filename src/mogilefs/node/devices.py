@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import random
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from typing import NamedTuple, TypeVar
 
 from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
+from mogilefs.node.chance import chance
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep
 from mogilefs.node.space import Room, Space
@@ -317,7 +317,7 @@ class Devices:
         await self.run(devid, self._test_write, devid)
 
     def _test_write(self, devid: int) -> None:
-        number = random.randrange(100)  # noqa: S311 - which of a hundred files, no secret
+        number = chance.randrange(100)
         path = f"{layout.TEST_WRITE}/test-write-{number}"
         text = f"time={int(time.time())} rand={number}".encode()
         base = self.base(devid)

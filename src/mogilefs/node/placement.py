@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-
+from .chance import chance
 from .registry import Device, Registry
 
 EMPTIEST = 20
@@ -44,4 +43,4 @@ def _has_room(free: int | None, size: int | None) -> bool:
 
 
 def _draw(items: list[tuple[Device, int | None]]) -> tuple[Device, int | None]:
-    return random.choices(items, [max(1, free or 0) for _, free in items])[0]  # noqa: S311 # no secret
+    return chance.choices(items, [max(1, free or 0) for _, free in items])[0]

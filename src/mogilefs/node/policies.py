@@ -7,12 +7,13 @@ class's mindevcount.
 
 from __future__ import annotations
 
-import random
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+
+from .chance import chance
 
 DEFAULT_POLICY = "MultipleHosts()"
 """The policy of a class that names none."""
@@ -258,4 +259,4 @@ def _union(tokens: _Tokens, depth: int) -> Policy:
 def draw(candidates: Sequence[Place]) -> Place:
     """One of ``candidates`` (not empty): at random, weighted by free space, among the emptiest."""
     emptiest = sorted(candidates, key=lambda place: place.free, reverse=True)[:EMPTIEST]
-    return random.choices(emptiest, [max(place.free, 1) for place in emptiest])[0]  # noqa: S311 - spreads load, guards nothing
+    return chance.choices(emptiest, [max(place.free, 1) for place in emptiest])[0]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import time
 from collections.abc import Awaitable, Sequence
 
 from ...wire import Request, to_bytes
 from ..catalog import Row
+from ..chance import chance
 from ..registry import Device
 from .copies import length as length_of
 from .copies import own_length, stored_checksum
@@ -87,7 +87,7 @@ def reading_order(devices: list[Device]) -> list[Device]:
     """Those that may be read, drawn by weight; what is being drained comes last."""
     readable = [device for device in devices if device.readable]
     if len(readable) > 1:
-        readable.sort(key=lambda d: (d.status == "drain", -random.random() * max(d.weight, 1e-9)))  # noqa: S311 # no secret
+        readable.sort(key=lambda d: (d.status == "drain", -chance.random() * max(d.weight, 1e-9)))
     return readable
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import re
 import time
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from .. import remote
+from ..chance import chance
 from ..remote import RemoteError
 
 HTTP_OK = range(200, 300)
@@ -106,7 +106,7 @@ async def usage(url: str) -> Usage:
 
 async def test_write(directory: str) -> None:
     """Write a small file below the URL ``directory`` and read it back. Raises StorageError."""
-    number = random.randrange(100)  # noqa: S311 - which of a hundred files, no secret
+    number = chance.randrange(100)
     url = f"{directory}/test-write-{number}"
     text = f"time={int(time.time())} rand={number}".encode()
 

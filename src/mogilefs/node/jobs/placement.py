@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from sqlite3 import Connection
 from typing import NamedTuple
 
+from ..chance import chance
 from ..policies import (
     DEFAULT_POLICY,
     Decision,
@@ -191,7 +191,7 @@ class Placer:
             for devid in copies
             if devid not in progress.bad_sources and self._context.may_read(devid)
         ]
-        random.shuffle(usable)
+        chance.shuffle(usable)
         usable.sort(key=lambda devid: (devid in progress.slow_sources, devid != wanted))
         return usable[0] if usable else None
 

@@ -6,8 +6,9 @@ dead device looked at after 16 s, a surplus copy every 15 s) the node works at o
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+
+from ..chance import chance
 
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -26,7 +27,7 @@ def replicate_backoff(failures: int) -> int:
     """Seconds until a file that has failed ``failures`` times before is tried again (±20 %)."""
     table = REPLICATE_BACKOFF
     seconds = table[failures] if failures < len(table) else REPLICATE_BACKOFF_LAST
-    return round(seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
+    return round(seconds * chance.uniform(0.8, 1.2))
 
 
 def unseen_backoff(failures: int) -> int:
