@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from ..catalog import Catalog
 from ..devices import Devices
@@ -15,6 +17,14 @@ RESERVE_MIB = 100
 """What must stay free on a device beside a copy, in MiB: MogileFS's own reserve."""
 
 MIB = 2**20
+
+
+class _Queued(Protocol):
+    @property
+    def fid(self) -> int: ...
+
+
+HasFid = TypeVar("HasFid", bound=_Queued)
 
 
 class Claims:
@@ -35,6 +45,16 @@ class Claims:
             return False
         self._fids.add(fid)
         return True
+
+    def pick(self, items: Iterable[HasFid], limit: int) -> list[HasFid]:
+        """Claim up to ``limit`` files that no job has, the first first; returns their items."""
+        found: list[HasFid] = []
+        for item in items:
+            if len(found) == limit:
+                break
+            if self.take(item.fid):
+                found.append(item)
+        return found
 
     def release(self, fid: int) -> None:
         """Give a claim back."""

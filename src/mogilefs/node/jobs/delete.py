@@ -35,11 +35,7 @@ class Delete(QueueJob[Queued]):
     def due(self, limit: int) -> list[Queued]:
         claims = self._context.claims
         rows = self._context.catalog.read(_DUE, (records.now(), limit + len(claims)))
-        found: list[Queued] = []
-        for item in map(Queued._make, rows):
-            if len(found) < limit and claims.take(item.fid):
-                found.append(item)
-        return found
+        return claims.pick(map(Queued._make, rows), limit)
 
     def done(self, item: Queued) -> None:
         self._context.claims.release(item.fid)

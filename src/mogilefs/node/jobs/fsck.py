@@ -85,11 +85,7 @@ class Fsck(QueueJob[Queued]):
             " ORDER BY nexttry LIMIT ?",
             (records.FSCK_QUEUE, records.now(), limit + len(claims)),
         )
-        found: list[Queued] = []
-        for item in map(Queued._make, rows):
-            if len(found) < limit and claims.take(item.fid):
-                found.append(item)
-        return found
+        return claims.pick(map(Queued._make, rows), limit)
 
     def done(self, item: Queued) -> None:
         self._context.claims.release(item.fid)

@@ -41,11 +41,7 @@ class Move(QueueJob[Queued]):
             " WHERE type = ? AND nexttry <= ? ORDER BY nexttry LIMIT ?",
             (records.REBALANCE_QUEUE, records.now(), limit + len(claims)),
         )
-        found: list[Queued] = []
-        for item in map(Queued._make, rows):
-            if len(found) < limit and claims.take(item.fid):
-                found.append(item)
-        return found
+        return claims.pick(map(Queued._make, rows), limit)
 
     def done(self, item: Queued) -> None:
         self._context.claims.release(item.fid)

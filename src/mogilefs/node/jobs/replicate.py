@@ -53,11 +53,7 @@ class Replicate(QueueJob[Queued]):
         old = [Queued(*row) for row in catalog.read(_OLD, (records.now(), ahead))]
         half = max(limit - len(old), (limit + 1) // 2)
         order = new[:half] + old + new[half:]
-        found: list[Queued] = []
-        for item in order:
-            if len(found) < limit and claims.take(item.fid):
-                found.append(item)
-        return found
+        return claims.pick(order, limit)
 
     async def step(self) -> bool:
         """New files of which nothing is wanted are dismissed at once, many by one change."""
