@@ -14,6 +14,7 @@ from mogilefs.node import Node
 
 ROOT = Path(__file__).parents[3]
 PROCESSES = 8
+TIMES = 200
 
 
 def start(node: Node, number: int, times: int, mode: str) -> subprocess.Popen[str]:
@@ -38,9 +39,9 @@ def save_at_once(node: Node, times: int, mode: str) -> list[tuple[str, str]]:
 
 @pytest.mark.once
 def test_of_1600_saves_of_one_name_each_keeps_its_own(mogilefs_node: Node, mogilefs_storage):
-    saved = save_at_once(mogilefs_node, 200, "unique")
+    saved = save_at_once(mogilefs_node, TIMES, "unique")
     names = [name for name, _ in saved]
-    assert len(set(names)) == len(names) == 1600
+    assert len(set(names)) == len(names) == PROCESSES * TIMES
     assert set(mogilefs_storage.names()) == set(names)
     for name, content in saved:
         assert mogilefs_storage.client.read(name).decode() == content
@@ -48,10 +49,10 @@ def test_of_1600_saves_of_one_name_each_keeps_its_own(mogilefs_node: Node, mogil
 
 @pytest.mark.once
 def test_overwriting_at_once_leaves_one_of_the_contents_whole(mogilefs_node, mogilefs_storage):
-    saved = save_at_once(mogilefs_node, 50, "overwrite")
+    saved = save_at_once(mogilefs_node, TIMES, "overwrite")
     assert {name for name, _ in saved} == {"race.txt"}
     assert list(mogilefs_storage.names()) == ["race.txt"]
-    last_of_each = {content for _, content in saved if f"-{49}-" in content}
+    last_of_each = {content for _, content in saved if f"-{TIMES - 1}-" in content}
     assert mogilefs_storage.open("race.txt", "r").read() in last_of_each
 
 
