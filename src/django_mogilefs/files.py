@@ -69,7 +69,7 @@ class MogileFSFile(AnyFile):
         else:
             self._binary = self._storage.client.open(self._key, "rb")
         if "b" not in self.mode:
-            self._wrapper = io.TextIOWrapper(self._binary, **self._text)  # type: ignore[arg-type]
+            self._wrapper = io.TextIOWrapper(self._binary, **self._text)  # type: ignore[arg-type]  # enough of a file
 
     @property
     def file(self) -> Any:  # type: ignore[override]  # a plain attribute in Django

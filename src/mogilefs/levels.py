@@ -34,7 +34,7 @@ def level(client: Lists, prefix: str) -> Iterator[tuple[str, bool]]:
     after, limit = prefix, SHORT_PAGE
     while True:
         key, count = "", 0
-        for count, key in enumerate(client.keys(prefix, after=after, limit=limit), 1):  # noqa: B007
+        for count, key in enumerate(client.keys(prefix, after=after, limit=limit), 1):  # noqa: B007 - the last count is used below
             name, slash, _ = key[len(prefix) :].partition("/")
             if not slash:
                 yield name, False

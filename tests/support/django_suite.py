@@ -15,7 +15,7 @@ SDIST, TRACKER = sys.argv[1:]
 sys.path.insert(0, str(Path(SDIST) / "tests"))
 
 import django  # noqa: E402 - after the path
-from django.conf import settings  # noqa: E402
+from django.conf import settings  # noqa: E402 - after what it needs
 
 settings.configure(
     INSTALLED_APPS=["file_storage"],

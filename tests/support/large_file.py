@@ -15,9 +15,9 @@ TRACKER, SIZE = sys.argv[1], int(sys.argv[2])
 settings.configure(MOGILEFS_TRACKERS=[TRACKER], MOGILEFS_DOMAIN="test", USE_TZ=True)
 
 from django.core.files.base import ContentFile  # noqa: E402 - it needs the settings
-from django.core.files.uploadedfile import TemporaryUploadedFile  # noqa: E402
+from django.core.files.uploadedfile import TemporaryUploadedFile  # noqa: E402 - after what it needs
 
-from django_mogilefs.storage import MogileFSStorage  # noqa: E402
+from django_mogilefs.storage import MogileFSStorage  # noqa: E402 - after what it needs
 
 
 def upload() -> TemporaryUploadedFile:
@@ -33,7 +33,7 @@ def upload() -> TemporaryUploadedFile:
 
 def checksum(file: object) -> str:
     digest = hashlib.sha1(usedforsecurity=False)
-    for chunk in file.chunks():  # type: ignore[attr-defined]
+    for chunk in file.chunks():
         digest.update(chunk)
     return digest.hexdigest()
 

@@ -68,5 +68,5 @@ SHIMS = {
 
 def take_place() -> None:
     """Who asks for Django's own storages gets ours, each with a prefix of its own."""
-    storage_package.FileSystemStorage = OnDisk  # type: ignore[misc]
-    storage_package.InMemoryStorage = InMemory  # type: ignore[misc]
+    storage_package.FileSystemStorage = OnDisk
+    storage_package.InMemoryStorage = InMemory

@@ -16,7 +16,7 @@ settings.configure(MOGILEFS_TRACKERS=[tracker], MOGILEFS_DOMAIN="test", USE_TZ=T
 
 from django.core.files.base import ContentFile  # noqa: E402 - it needs the settings
 
-from django_mogilefs.storage import MogileFSStorage  # noqa: E402
+from django_mogilefs.storage import MogileFSStorage  # noqa: E402 - after what it needs
 
 
 class Slow(io.BytesIO):

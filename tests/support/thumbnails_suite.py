@@ -12,7 +12,7 @@ sys.path.insert(0, SDIST)
 os.environ["DJANGO_SETTINGS_MODULE"] = "easy_thumbnails.tests.settings"
 
 import django  # noqa: E402 - after the path
-from django.conf import settings  # noqa: E402
+from django.conf import settings  # noqa: E402 - after what it needs
 
 settings.MOGILEFS_DOMAIN = "test"
 settings.MOGILEFS_TRACKERS = [TRACKER]

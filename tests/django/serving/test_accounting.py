@@ -48,7 +48,7 @@ def counters(node: Node, client: Client, site_settings: Settings) -> Iterator[Co
 
 def ask(path: str, method: str = "GET", **headers: str) -> int:
     environ = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-    answer = Browser().generic(method, path, **environ)  # type: ignore[arg-type]
+    answer = Browser().generic(method, path, **environ)
     b"".join(answer) if answer.streaming else answer.content
     answer.close()
     return answer.status_code

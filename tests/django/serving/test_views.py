@@ -51,7 +51,7 @@ def body(response: HttpResponseBase) -> bytes:
 
 def get(path: str, **headers: str) -> HttpResponseBase:
     environ = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-    return Browser().get(path, **environ)  # type: ignore[arg-type]
+    return Browser().get(path, **environ)
 
 
 def ask(authorize: Any, key: str = KEY) -> HttpResponseBase:
