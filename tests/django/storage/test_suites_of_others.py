@@ -35,6 +35,7 @@ def passed(told: str) -> int:
     return len(re.findall(r"\.\.\. ok$", told, re.MULTILINE))
 
 
+@pytest.mark.usefixtures("mogilefs_storage")  # which empties the domain afterwards
 @pytest.mark.timeout(600)  # the first run fetches Django's source
 def test_djangos_own_tests_of_storages(mogilefs_node: Node, tmp_path: Path):
     source = sdist("Django", django.__version__)
@@ -43,6 +44,7 @@ def test_djangos_own_tests_of_storages(mogilefs_node: Node, tmp_path: Path):
 
 
 @pytest.mark.once
+@pytest.mark.usefixtures("mogilefs_storage")  # which empties the domain afterwards
 @pytest.mark.timeout(600)
 def test_easy_thumbnails_own_tests(mogilefs_node: Node, tmp_path: Path):
     source = sdist("easy-thumbnails", "2.10.1")
