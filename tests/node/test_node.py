@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import socket
 import sqlite3
+import warnings
 from contextlib import closing
 from pathlib import Path
 
@@ -135,3 +138,24 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "mogilefs.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(ConfigurationError, match=r"mogilefs\.sqlite is no usable database"):
         a_node(tmp_path).in_thread().start()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_who_comes_in_the_moment_of_a_stop_is_let_go(
+    tmp_path: Path, turns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = a_node(tmp_path, metrics="127.0.0.1:0")
+    await node.start()
+    doors = [node.tracker, node.storage, node.sidechannel, node.metrics]
+    addresses = [str(door).rsplit(":", 1) for door in doors]
+    with warnings.catch_warnings(record=True) as unclosed:
+        warnings.simplefilter("always")
+        for _ in range(8):
+            for host, port in addresses:
+                socket.create_connection((host, int(port))).close()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await node.stop()
+        gc.collect()
+    assert not unclosed
+    assert not [record for record in caplog.records if record.name == "asyncio"]

@@ -24,6 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from .catalog import Row
+from .listening import stop_listening
 from .registry import DEVICE_STATES
 from .stats import LATENCIES, queue_lengths
 
@@ -71,7 +72,8 @@ class MetricsDoor:
     async def stop(self) -> None:
         """Listen no more. May be repeated."""
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
+            self._server = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or "?")[0])

@@ -15,6 +15,7 @@ import time
 
 from mogilefs.node import layout
 from mogilefs.node.devices import Devices
+from mogilefs.node.listening import stop_listening
 from mogilefs.node.networks import Networks
 from mogilefs.node.utilisation import Utilisation
 
@@ -66,7 +67,7 @@ class Sidechannel:
         if self._server is None:
             return
         server, self._server = self._server, None
-        server.close()
+        await stop_listening(server)
         clients = list(self._clients)
         for client in clients:
             client.cancel()

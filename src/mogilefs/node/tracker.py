@@ -18,6 +18,7 @@ from ..errors import ProtocolError
 from ..wire import Err, LineBuffer, Ok, Request, decode_request, encode_reply, to_text
 from .commands import COMMANDS, CommandError, Context, Values
 from .commands.manage import manage
+from .listening import stop_listening
 from .stats import TrackerStats
 from .watch import MAX_UNREAD, Watchers
 
@@ -73,7 +74,8 @@ class TrackerDoor:
     async def stop(self) -> None:
         """Stop listening, let the commands that run finish, close every connection."""
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
+            self._server = None
         if self._sweeper is not None:
             self._sweeper.cancel()
         running = [c.running for c in self.connections if c.running is not None]

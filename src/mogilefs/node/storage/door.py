@@ -8,6 +8,7 @@ import logging
 import resource
 
 from mogilefs.node.devices import Devices
+from mogilefs.node.listening import stop_listening
 from mogilefs.node.networks import Networks
 from mogilefs.node.storage.connection import Connection
 from mogilefs.node.storage.incoming import Incoming
@@ -61,7 +62,7 @@ class StorageDoor:
         if self._server is None:
             return
         server, self._server = self._server, None
-        server.close()
+        await stop_listening(server)
         for connection in tuple(self._connections):
             connection.finish()
         with contextlib.suppress(asyncio.TimeoutError):
