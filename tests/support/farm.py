@@ -20,6 +20,7 @@ QUICK = Timings(
     monitor=0.1,
     foreign_test_write=0.1,
     poll=0.1,
+    gather=0.0,
     reap=0.1,
     drain_settles=0.2,
     drain_again=0.5,

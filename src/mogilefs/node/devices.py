@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
@@ -25,8 +25,9 @@ from mogilefs.node.chance import chance
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep
 from mogilefs.node.space import Room, Space
-from mogilefs.node.syncs import Syncs
+from mogilefs.node.syncs import Job, Outcome, Syncs
 from mogilefs.node.usage import usage_text
+from mogilefs.node.writer import Change, Function
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -50,11 +51,22 @@ class _Base(NamedTuple):
 class Devices:
     """All ``devN`` directories below ``root``; safe to share between threads."""
 
-    def __init__(self, root: str | Path, *, durable: bool = True, quota: int | None = None) -> None:
-        """``durable=False`` leaves every fsync out. ``quota`` limits each device, in bytes."""
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        durable: bool = True,
+        quota: int | None = None,
+        commit: Callable[[Sequence[Function]], Sequence[Change]] | None = None,
+    ) -> None:
+        """``durable=False`` leaves every fsync out. ``quota`` limits each device, in bytes.
+
+        ``commit`` makes changes of the catalogue, in a thread that may wait.
+        """
         self.root = Path(root).absolute()
         self.durable = durable
         self._quota = quota
+        self._commit = commit
         self._bases: dict[int, _Base] = {}
         self._rooms: dict[int, Room] = {}
         self._threads: dict[int, ThreadPoolExecutor] = {}
@@ -231,19 +243,34 @@ class Devices:
 
     # Durability
 
-    async def fsync(self, path: Path) -> None:
+    async def fsync(self, path: Path, then: Function | None = None) -> Any:
         """Make a file below a device durable: its bytes, its entry, and directories that are new.
 
-        ``FileNotFoundError`` where it is missing. Does nothing with ``durable=False``.
+        ``then`` is a change of the catalogue to be committed when the file is durable; its result
+        is returned. ``FileNotFoundError`` where the file is missing. With ``durable=False``
+        nothing waits for the disk.
         """
-        if not self.durable:
-            return
         devid = layout.parse_devid(path.relative_to(self.root).parts[0])
         if devid is None:
             raise ValueError(f"{path} is on no device")
         if devid not in self._syncs:
-            self._syncs[devid] = Syncs(self._fsync_files, self.threads(devid))
-        await self._syncs[devid].sync(path)
+            self._syncs[devid] = Syncs(self._do, self.threads(devid))
+        return await self._syncs[devid].sync(Job(path, then))
+
+    def _do(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Sync the files, then commit what is to be said of those that are durable."""
+        errors = self._fsync_files([job.path for job in jobs])
+        outcomes = [Outcome(None, error) for error in errors]
+        changes = {
+            index: job.change
+            for index, job in enumerate(jobs)
+            if job.change is not None and errors[index] is None
+        }
+        if changes:
+            assert self._commit is not None, "these devices have no catalogue"
+            for index, change in zip(changes, self._commit([*changes.values()]), strict=True):
+                outcomes[index] = Outcome(change.result, change.error)
+        return outcomes
 
     def _fsync_files(self, paths: Sequence[Path]) -> list[OSError | None]:
         """Files first, then each of their directories once."""

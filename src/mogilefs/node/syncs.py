@@ -2,7 +2,7 @@
 
 Each thread takes what waits, so that sixty-four closes at once cost a few trips to threads, and
 one fsync of a directory that they have in common, instead of sixty-four. One close alone waits
-for nobody.
+for nobody. What the catalogue is to say of a file is committed in the same trip.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 GROUPS = 3
 """How many groups a device works on at the same time."""
@@ -19,8 +20,23 @@ GROUPS = 3
 MAX_GROUP = 16
 """Files in a group: bounds how long the first waits for the last."""
 
-Sync = Callable[[Sequence[Path]], "list[OSError | None]"]
-"""Makes files durable; says for each what went wrong, None where nothing did."""
+
+class Job(NamedTuple):
+    """A file to be made durable, and the change of the catalogue that may follow."""
+
+    path: Path
+    change: Callable[..., Any] | None
+
+
+class Outcome(NamedTuple):
+    """What the change returned, or what went wrong."""
+
+    result: Any
+    error: BaseException | None
+
+
+Sync = Callable[[Sequence[Job]], Sequence[Outcome]]
+"""Does the jobs, and says of each what came of it."""
 
 
 class Syncs:
@@ -29,15 +45,15 @@ class Syncs:
     def __init__(self, sync: Sync, executor: Executor) -> None:
         self._sync = sync
         self._executor = executor
-        self._waiting: deque[tuple[Path, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[Job, asyncio.Future[Any]]] = deque()
         self._groups = 0
 
-    async def sync(self, path: Path) -> None:
-        """Wait until a file is durable. OSError where the disk refuses."""
+    async def sync(self, job: Job) -> Any:
+        """Wait until a job is done. Raises what went wrong with it: OSError, a CatalogError."""
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((path, future))
+        self._waiting.append((job, future))
         self._begin()
-        await future
+        return await future
 
     def _begin(self) -> None:
         """Give what waits to a thread, unless all are at work."""
@@ -47,26 +63,30 @@ class Syncs:
         group = [self._waiting.popleft() for _ in range(size)]
         self._groups += 1
         work = asyncio.get_running_loop().run_in_executor(
-            self._executor, self._sync, [path for path, _ in group]
+            self._executor, self._sync, [job for job, _ in group]
         )
         work.add_done_callback(lambda done: self._finish([future for _, future in group], done))
 
     def _finish(
-        self, futures: list[asyncio.Future[None]], work: asyncio.Future[list[OSError | None]]
+        self, futures: list[asyncio.Future[Any]], work: asyncio.Future[Sequence[Outcome]]
     ) -> None:
         self._groups -= 1
         self._begin()
         if work.cancelled():
-            errors: Sequence[BaseException | None] = [asyncio.CancelledError()] * len(futures)
+            outcomes: Sequence[Outcome] = [Outcome(None, asyncio.CancelledError())] * len(futures)
         else:
             failure = work.exception()
-            errors = work.result() if failure is None else [failure] * len(futures)
-        for future, error in zip(futures, errors, strict=True):
-            if future.done():
-                continue
-            if error is None:
-                future.set_result(None)
-            elif isinstance(error, asyncio.CancelledError):
-                future.cancel()
-            else:
-                future.set_exception(error)
+            outcomes = work.result() if failure is None else [Outcome(None, failure)] * len(futures)
+        for future, outcome in zip(futures, outcomes, strict=True):
+            _settle(future, outcome)
+
+
+def _settle(future: asyncio.Future[Any], outcome: Outcome) -> None:
+    if future.done():
+        return
+    if outcome.error is None:
+        future.set_result(outcome.result)
+    elif isinstance(outcome.error, asyncio.CancelledError):
+        future.cancel()
+    else:
+        future.set_exception(outcome.error)

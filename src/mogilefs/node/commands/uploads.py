@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from ...wire import Request, to_bytes
 from ..jobs.foreign import StorageError
@@ -69,7 +70,7 @@ async def _record(
     row = (fid, int(time.time()), classid, dmid, to_bytes(key), ",".join(map(str, devids)))
     # A chosen fid is above all that is reserved, perhaps: its row has to be as durable as those.
     await ctx.catalog.write(
-        lambda db: db.execute(_INSERT_TEMPFILE, row), durable=chosen is not None
+        lambda db: db.execute(_INSERT_TEMPFILE, row), durable=chosen is not None, quick=True
     )
     return fid
 
@@ -118,12 +119,12 @@ async def create_close(ctx: Context, request: Request) -> Values:
         return {}
     try:
         length = await _verified_length(ctx, upload)
-        await _make_durable(ctx, upload, devids)
+        await _delete_from_others(ctx, upload, devids)
+        stored = _stored(ctx, upload, classid, length)
+        replaced = await _make_durable(ctx, stored)
     except CommandError:
         await _discard(ctx, upload.fid)
         raise
-    stored = _stored(ctx, upload, classid, length)
-    replaced = await ctx.catalog.write(lambda db: _store(db, stored))
     if replaced:
         ctx.node.wake("delete")
     if stored.replicate:
@@ -200,8 +201,8 @@ async def _verify_checksum(ctx: Context, upload: Upload, algorithm: str, digest:
         raise CommandError("checksum_mismatch", f"Expected {digest}, the bytes give {found}")
 
 
-async def _make_durable(ctx: Context, upload: Upload, devids: list[int]) -> None:
-    """The bytes and their directory entry on disk; what was put on another device, gone."""
+async def _delete_from_others(ctx: Context, upload: Upload, devids: list[int]) -> None:
+    """What was put on another device than the one that counts, gone."""
     node = ctx.node
     for other in devids:
         if (
@@ -210,11 +211,6 @@ async def _make_durable(ctx: Context, upload: Upload, devids: list[int]) -> None
             and node.devices.exists(other, upload.fid)
         ):
             await node.devices.delete(other, upload.fid)
-    if node.own_host.owns(upload.devid):
-        try:
-            await node.devices.fsync(node.devices.path(upload.devid, upload.fid))
-        except OSError as error:
-            raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -236,6 +232,20 @@ def _stored(ctx: Context, upload: Upload, classid: int, length: int) -> _Stored:
         digest = (file_class.hashtype, bytes.fromhex(upload.checksum[1]))
     one_is_enough = file_class.mindevcount == 1 and file_class.replpolicy in (None, DEFAULT_POLICY)
     return _Stored(upload, classid, length, digest, replicate=not one_is_enough)
+
+
+async def _make_durable(ctx: Context, stored: _Stored) -> bool:
+    """The bytes and their directory entry on disk, then the rows; whether the key had a file."""
+    node, upload = ctx.node, stored.upload
+    change = partial(_store, stored=stored)
+    if not (node.durable and node.own_host.owns(upload.devid)):
+        return await ctx.catalog.write(change, quick=True)
+    path = node.devices.path(upload.devid, upload.fid)
+    try:
+        replaced: bool = await node.devices.fsync(path, then=change)
+    except OSError as error:
+        raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
+    return replaced
 
 
 def _store(db: sqlite3.Connection, stored: _Stored) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from sqlite3 import Connection
 from typing import NamedTuple
@@ -31,6 +32,22 @@ class Delete(QueueJob[Queued]):
     def __init__(self, context: JobContext) -> None:
         super().__init__(context.timings.poll, context.timings.workers)
         self._context = context
+        self._gathering: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        """There is something to do, but nobody waits for it: soon, with whatever else comes."""
+        if self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.call_later(self._context.timings.gather, self._gathered)
+
+    def _gathered(self) -> None:
+        self._gathering = None
+        super().wake()
+
+    async def stop(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+        await super().stop()
 
     def due(self, limit: int) -> list[Queued]:
         claims = self._context.claims

@@ -115,7 +115,7 @@ class QueueJob(Job, Generic[Item]):
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self.wake()
+        self._woken.set()
 
     async def _guard(self, item: Item) -> None:
         try:

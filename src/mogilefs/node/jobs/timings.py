@@ -59,6 +59,8 @@ class Timings:
     """Between two reports of the devices' sizes to the catalogue."""
     poll: float = 1.0
     """Between two looks at a queue that nothing has woken."""
+    gather: float = 0.25
+    """From a command that leaves bytes to be deleted until they are: many go at once."""
     reap: float = 5.0
     """Between two looks for abandoned uploads."""
     upload_lives: float = HOUR
