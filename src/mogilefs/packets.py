@@ -53,15 +53,14 @@ class Packet:
 
     def __init__(self, commands: Sequence[Command], callids: Iterator[int]) -> None:
         self._commands = commands
-        self._replies: dict[str, wire.Reply | None] = {}
-        lines = []
-        for name, args in commands:
-            callid = str(next(callids))
-            self._replies[callid] = None
-            lines.append(wire.encode_request(name, {**args, "callid": callid}))
+        self._callids = [str(next(callids)) for _ in commands]
+        self._replies: list[wire.Reply | None] = [None] * len(commands)
+        lines = [
+            wire.encode_request(name, args, callid)
+            for (name, args), callid in zip(commands, self._callids, strict=True)
+        ]
         self.data = b"".join(lines)
-        self._order = iter(self._replies)
-        self._missing = len(lines)
+        self._answered = 0
         self._buffer = wire.LineBuffer()
         self._orderly = self.echoes = True
 
@@ -70,34 +69,38 @@ class Packet:
         if not data:
             raise ConnectionResetError("closed the connection before it had answered")
         for line in self._buffer.feed(data):
-            if self._missing:
+            if self._answered < len(self._replies):
                 self._match(wire.decode_reply(line))
             else:
                 self._orderly = False  # more than was asked for
-        return not self._missing
+        return self._answered == len(self._replies)
 
     def _match(self, reply: wire.Reply) -> None:
-        callid = reply.callid
-        if callid is None:
-            callid = self._only_callid()
-        if self._replies.get(callid, reply) is not None:
-            raise ProtocolError("answered another question than the one that was asked")
-        self._orderly = self._orderly and callid == next(self._order)
-        self._replies[callid] = reply
-        self._missing -= 1
+        index = self._answered
+        if reply.callid != self._callids[index]:
+            index = self._find(reply.callid)
+        if self._replies[index] is not None:
+            raise ProtocolError("answered the same question twice")
+        self._replies[index] = reply
+        self._answered += 1
 
-    def _only_callid(self) -> str:
-        if len(self._replies) > 1:
-            raise Unsorted("replies without callid to several commands")
-        self.echoes = False
-        return next(iter(self._replies))
+    def _find(self, callid: str | None) -> int:
+        """The command that a reply belongs to, where it is not the next one's."""
+        if callid is None:
+            if len(self._replies) > 1:
+                raise Unsorted("replies without callid to several commands")
+            self.echoes = False
+            return 0
+        if callid not in self._callids:
+            raise ProtocolError("answered another question than the one that was asked")
+        self._orderly = False
+        return self._callids.index(callid)
 
     def answers(self, tracker: Address) -> list[Answer]:
         """The answers in the order of the commands, once all are there."""
-        replies = self._replies.values()
         return [
             Answer(command, reply, tracker)
-            for command, reply in zip(self._commands, replies, strict=True)
+            for command, reply in zip(self._commands, self._replies, strict=True)
             if reply is not None
         ]
 

@@ -86,9 +86,11 @@ class Request:
         return value if value and value != "0" else None
 
 
-def encode_request(command: str, args: Mapping[str, object]) -> bytes:
+def encode_request(command: str, args: Mapping[str, object], callid: str | None = None) -> bytes:
     """One request line. Arguments that are None are left out; numbers are written in decimal."""
     pairs = _pairs(args)
+    if callid is not None:
+        pairs = f"{pairs}&callid={callid}" if pairs else f"callid={callid}"
     return (f"{command} {pairs}\r\n" if pairs else f"{command}\r\n").encode("ascii")
 
 
@@ -185,8 +187,10 @@ class LineBuffer:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take ``data``; return the lines that are now complete."""
-        if not self._buffer and 0 < len(data) <= self._limit and data.find(b"\n") == len(data) - 1:
-            return [data[:-2] if data.endswith(EOL) else data[:-1]]  # the usual case, uncopied
+        if not self._buffer and data.endswith(EOL) and len(data) <= self._limit:
+            whole = data[:-2].split(EOL)  # the usual case
+            if len(whole) == data.count(b"\n"):
+                return whole
         self._buffer += data
         lines = []
         start = 0
