@@ -16,6 +16,7 @@ from mogilefs.wire import (
     Err,
     LineBuffer,
     Ok,
+    Request,
     decode_reply,
     decode_request,
     encode_reply,
@@ -69,6 +70,21 @@ def test_any_arguments_survive(values: dict[str, str]) -> None:
     decoded = decode_request(line[:-2])
     assert decoded.command == "command"
     assert decoded.args == values
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "b=", "=", "a=1", "a=2", "c=3=4", "0", "", "d=é", "e=%26", "f=+"])
+    )
+)
+def test_lines_in_any_shape_are_read_pair_by_pair(pairs: list[str]) -> None:
+    line = "&".join(pairs)
+    args: dict[str, str] = {}
+    for pair in filter(lambda pair: pair not in ("", "0"), pairs):
+        name, value = (unescape(to_bytes(part)) for part in [*pair.split("="), ""][:2])
+        known = args.get(name)
+        args[name] = value if known is None else f"{known}\0{value}" if known else value
+    assert decode_request(b"command " + to_bytes(line)) == Request("command", args)
 
 
 @given(REPLIES)

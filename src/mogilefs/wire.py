@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import ProtocolError
 
@@ -27,6 +27,7 @@ _UNSAFE_BYTE = re.compile(_UNSAFE.pattern.encode())
 _ESCAPES = {bytes([byte]): b"%%%02X" % byte for byte in range(256)} | {b" ": b"+"}
 _HEX_PAIR = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BYTES = {b"%02x" % byte: bytes([byte]) for byte in range(256)}
+_PAIR = re.compile(r"([^&=]*)=([^&]*)")
 _REQUEST = re.compile(rb"[ \t]*([A-Za-z0-9_]*)[ \t]*(.*)", re.DOTALL)
 
 
@@ -73,8 +74,7 @@ def _pairs(values: Mapping[str, object]) -> str:
 _escape_name = functools.lru_cache(maxsize=1024)(_escape)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What a client asks: a command (lower case, empty when the line named none), its arguments."""
 
     command: str
@@ -98,13 +98,26 @@ def decode_request(line: bytes) -> Request:
     """A request from its line (without the line end), read as leniently as the original does."""
     match = _REQUEST.match(line)
     assert match is not None  # the pattern matches every line
+    command = match[1].decode("ascii").lower()
+    return Request(command, _plain_pairs(to_text(match[2])) or _odd_arguments(match[2]))
+
+
+def _plain_pairs(text: str) -> dict[str, str] | None:
+    """The pairs of nearly every line: none is escaped, repeated or odd. None for the others."""
+    if "%" in text or "+" in text:
+        return None
+    pairs: dict[str, str] = dict(_PAIR.findall(text))
+    return pairs if len(pairs) == text.count("=") == text.count("&") + 1 else None
+
+
+def _odd_arguments(rest: bytes) -> dict[str, str]:
     args: dict[str, str] = {}
-    for pair in match[2].split(b"&"):
+    for pair in rest.split(b"&"):
         if pair in (b"", b"0"):
             continue
-        name, _, rest = pair.partition(b"=")
-        _add(args, unescape(name), unescape(rest.partition(b"=")[0]))
-    return Request(match[1].decode("ascii").lower(), args)
+        name, _, value = pair.partition(b"=")
+        _add(args, unescape(name), unescape(value.partition(b"=")[0]))
+    return args
 
 
 def _add(args: dict[str, str], name: str, value: str) -> None:
@@ -115,16 +128,14 @@ def _add(args: dict[str, str], name: str, value: str) -> None:
     args[name] = value
 
 
-@dataclass(frozen=True)
-class Ok:
+class Ok(NamedTuple):
     """A tracker's ``OK``: its values, and the request's ``callid`` where the tracker echoes it."""
 
     values: dict[str, str]
     callid: str | None = None
 
 
-@dataclass(frozen=True)
-class Err:
+class Err(NamedTuple):
     """A tracker's ``ERR``: the protocol's code, free text, and the request's ``callid``."""
 
     code: str
@@ -138,8 +149,10 @@ Reply = Ok | Err
 def encode_reply(reply: Reply) -> bytes:
     """One reply line, as a tracker sends it."""
     if isinstance(reply, Ok):
-        echo = {} if reply.callid is None else {"callid": reply.callid}
-        return f"OK {_pairs({**reply.values, **echo})}\r\n".encode("ascii")
+        values = reply.values
+        if reply.callid is not None:
+            values = {**values, "callid": reply.callid}
+        return f"OK {_pairs(values)}\r\n".encode("ascii")
     echoed = b"" if reply.callid is None else b" " + escape(reply.callid)
     return b"ERR " + reply.code.encode() + b" " + escape(reply.text) + echoed + EOL
 
@@ -158,15 +171,22 @@ def decode_reply(line: bytes) -> Reply:
 
 
 def _decode_ok(rest: bytes) -> Ok:
-    escaped = b"%" in rest or b"+" in rest
+    text = to_text(rest)
+    values = _plain_pairs(text)
+    if values is None:
+        values = _odd_values(text)
+    return Ok(values, values.pop("callid", None))
+
+
+def _odd_values(text: str) -> dict[str, str]:
     values: dict[str, str] = {}
-    for pair in to_text(rest).split("&"):
+    for pair in text.split("&"):
         name, equals, value = pair.partition("=")
         if equals:
-            values[_unescape(name) if escaped else name] = _unescape(value) if escaped else value
+            values[_unescape(name)] = _unescape(value)
         elif pair:
             raise ProtocolError(f"not a value in a tracker's reply: {pair[:80]!r}")
-    return Ok(values, values.pop("callid", None))
+    return values
 
 
 def _unescape(text: str) -> str:
