@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from .. import load, servers
@@ -17,40 +20,66 @@ from ..setting import Setting
 SIZES = {"4 KiB": 4096, "64 KiB": 65536, "1 MiB": 2**20, "64 MiB": 64 * 2**20}
 QUICK = ("4 KiB", "1 MiB")
 CONNECTIONS = 8
+MEMORY = "/dev/shm"
+MAX_PUTS = 20_000
+MAX_BYTES = 2**28
+"""What one turn of PUTs puts at most, in files and bytes."""
+
+LARGE = 2**20
+"""Files of at least so many bytes are removed after a turn, so that the next does not pay for
+writing them to the disk. Small ones stay: removing thousands would cost it more."""
 
 
 def run(setting: Setting) -> list[Table | Sheet]:
     """GET and PUT at every size: the node, nginx, and the storage nodes of the cluster given."""
+    labels = [label for label in SIZES if not setting.quick or label in QUICK]
     with contextlib.ExitStack() as stack:
-        node = stack.enter_context(servers.node(setting.directory / "node-door"))
-        doors = {"node": _Door(node.storage, node, _node_paths)}
-        if servers.nginx_binary():
-            other = stack.enter_context(servers.nginx(setting.directory / "nginx"))
-            doors["nginx"] = _Door(other.storage, other, _node_paths)
+        doors = _doors(stack, setting.directory)
         if setting.tracker:
             address, path = _offered(setting.tracker, setting.domain)
-            doors["cluster"] = _Door(address, None, lambda size: itertools.repeat(path))
-        labels = [label for label in SIZES if not setting.quick or label in QUICK]
-        return [_contest(setting, doors, do, label) for label in labels for do in ("PUT", "GET")]
+            doors["cluster"] = _Door(address, None, itertools.repeat(path))
+        found = [_contest(setting, doors, do, label) for label in labels for do in ("PUT", "GET")]
+    return [*found, *_in_memory(setting)]
 
 
-Paths = Callable[[int], Iterator[str]]
+def _in_memory(setting: Setting) -> list[Table | Sheet]:
+    """Small PUTs without a disk, as the known figures of MogileFS 2.73 were recorded."""
+    if not os.access(MEMORY, os.W_OK):
+        return []
+    with contextlib.ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
+        return [_contest(setting, _doors(stack, directory), "PUT", "4 KiB", " in memory")]
+
+
+def _doors(stack: contextlib.ExitStack, directory: Path) -> dict[str, _Door]:
+    node = stack.enter_context(servers.node(directory / "node-door"))
+    doors = {"node": _Door(node.storage, node, _fresh_paths())}
+    if servers.nginx_binary():
+        nginx = stack.enter_context(servers.nginx(directory / "nginx"))
+        doors["nginx"] = _Door(nginx.storage, nginx, _fresh_paths())
+    return doors
 
 
 class _Door:
-    def __init__(self, address: Address, server: Server | None, paths: Paths) -> None:
+    def __init__(self, address: Address, server: Server | None, paths: Iterator[str]) -> None:
         self._address, self._server, self._paths = address, server, paths
 
     def turn(self, do: str, size: int, connections: int, seconds: float) -> Batch:
-        """PUT files, or GET the first of them, again and again."""
+        """PUT files, or GET one again and again."""
+        body = os.urandom(size)
         if do == "PUT":
-            body = os.urandom(size)
-            requests = (_put(path, body) for path in self._paths(size))
+            paths = itertools.islice(
+                self._paths, max(connections, min(MAX_PUTS, MAX_BYTES // size))
+            )
+            requests = (_put(path, body) for path in paths)
         else:
-            self._drive(iter([_put(next(self._paths(size)), os.urandom(size))]), 1, 60)
-            requests = itertools.repeat(_get(next(self._paths(size))))
+            path = next(self._paths)
+            self._drive(iter([_put(path, body)]), 1, 60)
+            requests = itertools.repeat(_get(path))
         batch = self._drive(requests, connections, seconds)
         batch.moved = size * batch.operations
+        if size >= LARGE and self._server is not None:
+            shutil.rmtree(self._server.directory / "dev1/0")
         return batch
 
     def _drive(self, requests: Iterator[bytes], connections: int, seconds: float) -> Batch:
@@ -60,10 +89,9 @@ class _Door:
         )  # fmt: skip
 
 
-def _node_paths(size: int) -> Iterator[str]:
-    """The same hundred files of MogileFS's layout for each size, again and again."""
-    first = 1_000_000 + size % 977 * 1000
-    for number in itertools.cycle(range(first, first + 100)):
+def _fresh_paths() -> Iterator[str]:
+    """Files of MogileFS's layout, each a new one, as every file in MogileFS is."""
+    for number in itertools.count(1_000_000):
         padded = f"{number:010}"
         yield f"/dev1/{padded[0]}/{padded[1:4]}/{padded[4:7]}/{padded}.fid"
 
@@ -85,7 +113,9 @@ def _get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n".encode()
 
 
-def _contest(setting: Setting, doors: dict[str, _Door], do: str, label: str) -> Table:
+def _contest(
+    setting: Setting, doors: dict[str, _Door], do: str, label: str, where: str = ""
+) -> Table:
     size = SIZES[label]
     connections = CONNECTIONS if size <= 2**20 else 2
     turns = {
@@ -93,6 +123,6 @@ def _contest(setting: Setting, doors: dict[str, _Door], do: str, label: str) -> 
         for name, door in doors.items()
     }
     return compete(
-        f"door/{do}/{label}", f"{do} {label}, {connections} connections", turns,
+        f"door/{do}/{label}{where}", f"{do} {label}{where}, {connections} connections", turns,
         rounds=min(setting.rounds, 5), baseline="nginx" if "nginx" in doors else "node",
     )  # fmt: skip
