@@ -161,6 +161,22 @@ class Devices:
         except FileNotFoundError:  # the device itself is missing
             return False
 
+    async def delete_all(self, devid: int, fids: Sequence[int]) -> dict[int, OSError]:
+        """Delete several files; returns what the disk refused. Missing ones count as deleted."""
+        try:
+            return await self.run(devid, self._remove_all, devid, fids)
+        except FileNotFoundError:  # the device itself is missing
+            return {}
+
+    def _remove_all(self, devid: int, fids: Sequence[int]) -> dict[int, OSError]:
+        refused = {}
+        for fid in fids:
+            try:
+                self.remove(devid, layout.file_path(fid))
+            except OSError as error:
+                refused[fid] = error
+        return refused
+
     def remove(self, devid: int, path: str) -> bool:
         """The same for any path below a device, in the caller's own thread."""
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from mogilefs.node.jobs.delete import GROUP
 from tests.support.farm import Farm, until
 
 
@@ -22,6 +23,16 @@ def test_a_replaced_file_frees_its_bytes(farm: Farm) -> None:
     new = farm.store("face", b"new", "avatar", 3)
     until(lambda: not farm.copies(old))
     assert list(farm.copies(new).values()) == [b"new"] * 3
+
+
+def test_many_files_go_together_and_the_living_among_them_stay(farm: Farm) -> None:
+    fids = [farm.store(f"k{number}", b"bytes", "thumb", 1) for number in range(2 * GROUP + 1)]
+    kept = fids[GROUP // 2]
+    farm.rows("DELETE FROM file WHERE fid <> ?", kept)
+    farm.rows("INSERT INTO file_to_delete2 (fid, nexttry) SELECT fid, 0 FROM file_on")
+    until(lambda: not farm.rows("SELECT 1 FROM file_to_delete2"))
+    assert farm.fids_on_disk() == {kept}
+    assert farm.rows("SELECT fid FROM file_on") == [(kept,)]
 
 
 def test_a_file_that_lives_is_never_deleted(farm: Farm) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from sqlite3 import Connection
 from typing import NamedTuple
 
 from . import records
 from .context import JobContext
-from .foreign import StorageError
 from .job import Job, QueueJob
 from .timings import forbidden_backoff, refused_backoff, unseen_backoff
 
 log = logging.getLogger(__name__)
+
+
+GROUP = 50
+"""Files whose bytes are removed together: one trip to each disk's threads, one transaction."""
 
 
 class Queued(NamedTuple):
@@ -23,10 +27,21 @@ class Queued(NamedTuple):
     failures: int
 
 
+Group = Sequence[Queued]
+
+
+class Settled(NamedTuple):
+    """A file's copies that are gone, and the seconds after which the others are tried again."""
+
+    fid: int
+    removed: list[int]
+    wait: int | None
+
+
 _DUE = "SELECT fid, failcount FROM file_to_delete2 WHERE nexttry <= ? ORDER BY nexttry LIMIT ?"
 
 
-class Delete(QueueJob[Queued]):
+class Delete(QueueJob[Group]):
     """Removes the bytes of deleted, replaced and abandoned files, and their rows at last."""
 
     def __init__(self, context: JobContext) -> None:
@@ -49,30 +64,33 @@ class Delete(QueueJob[Queued]):
             self._gathering.cancel()
         await super().stop()
 
-    def due(self, limit: int) -> list[Queued]:
+    def due(self, limit: int) -> list[Group]:
         claims = self._context.claims
-        rows = self._context.catalog.read(_DUE, (records.now(), limit + len(claims)))
-        return claims.pick(map(Queued._make, rows), limit)
+        most = limit * GROUP
+        rows = self._context.catalog.read(_DUE, (records.now(), most + len(claims)))
+        claimed = claims.pick(map(Queued._make, rows), most)
+        return [claimed[start : start + GROUP] for start in range(0, len(claimed), GROUP)]
 
-    def done(self, item: Queued) -> None:
-        self._context.claims.release(item.fid)
+    def done(self, item: Group) -> None:
+        for queued in item:
+            self._context.claims.release(queued.fid)
 
-    async def work(self, item: Queued) -> None:
-        if self._lives(item.fid):
-            log.error("fid %d was queued for deletion, but is in use: it stays", item.fid)
-            await self._write("DELETE FROM file_to_delete2 WHERE fid = ?", item.fid)
-            return
-        known = records.locations(self._context.catalog, item.fid)
-        strays = self._context.replicas.strays(item.fid, known)
-        removed, waits = [], []
-        for devid in [*known, *strays]:
-            wait = await self._remove(item, devid)
-            if wait is None:
-                removed.append(devid)
-            else:
-                waits.append(wait)
+    async def work(self, item: Group) -> None:
+        doomed = [queued for queued in item if not self._lives(queued.fid)]
+        living = [queued.fid for queued in item if queued not in doomed]
+        for fid in living:
+            log.error("fid %d was queued for deletion, but is in use: it stays", fid)
+        waits = await self._remove({queued: self._copies(queued.fid) for queued in doomed})
+        settled = [
+            Settled(
+                queued.fid,
+                [devid for devid, wait in copies.items() if wait is None],
+                min((wait for wait in copies.values() if wait is not None), default=None),
+            )
+            for queued, copies in waits.items()
+        ]
         await self._context.catalog.write(
-            lambda db: _settle(db, item.fid, removed, min(waits, default=None)), durable=False
+            lambda db: _settle_all(db, living, settled), durable=False
         )
 
     def _lives(self, fid: int) -> bool:
@@ -84,48 +102,78 @@ class Delete(QueueJob[Queued]):
             )
         )
 
-    async def _remove(self, item: Queued, devid: int) -> int | None:
-        """Remove one copy: None once it is gone, else the seconds until it may be tried again."""
+    def _copies(self, fid: int) -> list[int]:
+        known = records.locations(self._context.catalog, fid)
+        return [*known, *self._context.replicas.strays(fid, known)]
+
+    async def _remove(
+        self, copies: Mapping[Queued, Sequence[int]]
+    ) -> dict[Queued, dict[int, int | None]]:
+        """Remove copies, device by device.
+
+        Says of each None once it is gone, else the seconds until it may be tried again.
+        """
+        waits: dict[Queued, dict[int, int | None]] = {queued: {} for queued in copies}
+        asked: dict[int, list[Queued]] = {}
+        for queued, devids in copies.items():
+            for devid in devids:
+                waits[queued][devid] = wait = self._forbidden(queued, devid)
+                if wait is None and not self._is_dead(devid):
+                    asked.setdefault(devid, []).append(queued)
+        for devid, group in asked.items():
+            refused = await self._context.replicas.delete_all(
+                devid, [queued.fid for queued in group]
+            )
+            for queued in group:
+                if queued.fid in refused:
+                    log.warning(
+                        "fid %d stays on device %d: %s", queued.fid, devid, refused[queued.fid]
+                    )
+                    waits[queued][devid] = refused_backoff(queued.failures)
+        return waits
+
+    def _is_dead(self, devid: int) -> bool:
         device = self._context.registry.devices.get(devid)
-        if device is None or device.status == "dead":
+        return device is None or device.status == "dead"
+
+    def _forbidden(self, queued: Queued, devid: int) -> int | None:
+        """Seconds until a copy may be removed, None where it may be now or is lost anyway."""
+        if self._is_dead(devid):
             return None
-        if not device.deletable:
-            return forbidden_backoff(item.failures)
+        if not self._context.registry.devices[devid].deletable:
+            return forbidden_backoff(queued.failures)
         if not self._context.registry.seen_readable(devid):
-            return unseen_backoff(item.failures)
-        try:
-            await self._context.replicas.delete(devid, item.fid)
-        except StorageError as error:
-            log.warning("fid %d stays on device %d: %s", item.fid, devid, error)
-            return refused_backoff(item.failures)
+            return unseen_backoff(queued.failures)
         return None
 
-    async def failed(self, item: Queued) -> None:
-        await self._context.catalog.write(
-            lambda db: _postpone(db, item.fid, refused_backoff(item.failures)), durable=False
-        )
-
-    async def _write(self, sql: str, fid: int) -> None:
-        await self._context.catalog.write(lambda db: db.execute(sql, (fid,)), durable=False)
+    async def failed(self, item: Group) -> None:
+        waits = [Settled(each.fid, [], refused_backoff(each.failures)) for each in item]
+        await self._context.catalog.write(lambda db: _settle_all(db, [], waits), durable=False)
 
 
-def _settle(db: Connection, fid: int, removed: list[int], wait: int | None) -> None:
+def _settle_all(db: Connection, living: Sequence[int], settled: Sequence[Settled]) -> None:
+    """Forget what was queued by mistake, and note what became of the others."""
+    db.executemany("DELETE FROM file_to_delete2 WHERE fid = ?", [(fid,) for fid in living])
+    for one in settled:
+        _settle(db, one)
+
+
+def _settle(db: Connection, settled: Settled) -> None:
     """Note which copies are gone; with all of them, everything that is known of the file."""
+    fid, removed, wait = settled
     db.executemany(
         "DELETE FROM file_on WHERE fid = ? AND devid = ?", [(fid, devid) for devid in removed]
     )
     if wait is not None:
-        _postpone(db, fid, wait)
+        db.execute(_POSTPONE, (records.now() + wait, fid))
         return
     for table in ("checksum", "file_to_replicate", "file_to_queue", "file_to_delete2"):
         db.execute(f"DELETE FROM {table} WHERE fid = ?", (fid,))  # noqa: S608 - constant names
 
 
-def _postpone(db: Connection, fid: int, seconds: int) -> None:
-    db.execute(
-        "UPDATE file_to_delete2 SET nexttry = ?, failcount = min(failcount + 1, 255) WHERE fid = ?",
-        (records.now() + seconds, fid),
-    )
+_POSTPONE = (
+    "UPDATE file_to_delete2 SET nexttry = ?, failcount = min(failcount + 1, 255) WHERE fid = ?"
+)
 
 
 class Reap(Job):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from ...errors import ContentMismatch
 from ..devices import ALGORITHMS, Devices
@@ -78,13 +78,22 @@ class Replicas:
 
     async def delete(self, devid: int, fid: int) -> None:
         """Remove a copy; one that is not there counts as removed."""
-        try:
-            if self.owns(devid):
-                await self._devices.delete(devid, fid)
-                return
-        except OSError as error:
-            raise StorageError(f"dev{devid}: {error}") from error
-        await foreign.delete(self._file_url(devid, fid))
+        refused = await self.delete_all(devid, [fid])
+        if refused:
+            raise refused[fid]
+
+    async def delete_all(self, devid: int, fids: Sequence[int]) -> dict[int, StorageError]:
+        """The same for several copies on a device; returns why, for those that are left."""
+        if self.owns(devid):
+            failed = await self._devices.delete_all(devid, fids)
+            return {fid: StorageError(f"dev{devid}: {error}") for fid, error in failed.items()}
+        refused = {}
+        for fid in fids:
+            try:
+                await foreign.delete(self._file_url(devid, fid))
+            except StorageError as error:
+                refused[fid] = error
+        return refused
 
     def strays(self, fid: int, known: list[int]) -> dict[int, int]:
         """Lengths of copies on own, readable devices that are not among ``known``, by device.
