@@ -12,7 +12,7 @@ from ..setting import Setting
 from ..workers import Target, Worker, interpreters, worker
 
 SIZES = {"4 KiB": 4096, "64 KiB": 65536, "1 MiB": 2**20, "64 MiB": 64 * 2**20}
-COUNTS = {"4 KiB": 200, "64 KiB": 200, "1 MiB": 40, "64 MiB": 1}
+COUNTS = {"4 KiB": 300, "64 KiB": 200, "1 MiB": 40, "64 MiB": 1}
 QUICK = ("4 KiB", "1 MiB")
 GIB = 2**30
 
@@ -24,6 +24,8 @@ def run(setting: Setting) -> list[Table | Sheet]:
         target = Target(node.tracker, "bench", "one")
         found += _on(setting, "node", target)
         found.append(_memory(setting, target))
+    with servers.node(setting.directory / "node-relaxed", "--durability", "relaxed") as node:
+        found.append(_unsynced_stores(setting, Target(node.tracker, "bench", "one")))
     if setting.tracker:
         found += _on(setting, "cluster", Target(setting.tracker, setting.domain, ""))
     return found
@@ -41,6 +43,13 @@ def _on(setting: Setting, where: str, target: Target) -> list[Table | Sheet]:
             doing = ("paths", "fetch", "store") if size == 4096 else ("fetch", "store")
             found += [_contest(setting, workers, where, do, label, count) for do in doing]
     return found
+
+
+def _unsynced_stores(setting: Setting, target: Target) -> Table:
+    """Stores on a node that waits for no disk, so that the clients show, not the disk."""
+    with _workers(setting, target) as workers:
+        count = setting.count(COUNTS["4 KiB"], 3)
+        return _contest(setting, workers, "node without fsync", "store", "4 KiB", count)
 
 
 def _contest(
