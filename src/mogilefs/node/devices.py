@@ -120,6 +120,11 @@ class Devices:
         """The path of a file's URL at the storage door."""
         return layout.url_path(devid, fid)
 
+    def is_blank(self, devid: int) -> bool:
+        """Whether nothing of MogileFS's lies in a device: a new disk, or an empty mount point."""
+        names = os.listdir(self.base(devid))
+        return not any(name == layout.USAGE or name.isdecimal() for name in names)
+
     # Files
 
     def size(self, devid: int, fid: int) -> int | None:

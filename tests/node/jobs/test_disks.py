@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,6 +163,34 @@ def test_a_disk_whose_mount_is_lost_is_not_confused_with_the_directory_below(
         until(lambda: farm.observed(1) == "unreachable")
         assert takes_nothing_new(farm, 1)
         subprocess.run(["mount", "-t", "tmpfs", "none", str(disk)], check=True) if mounted else None
+
+
+def test_an_empty_mount_point_at_a_start_is_not_taken_for_the_disk(tmp_path: Path) -> None:
+    with Farm(tmp_path / "node", devices=3) as farm:
+        fid = farm.store("face", b"bytes", "avatar", 3)
+        farm.stop()
+        disk = (farm.directory / "dev2").rename(tmp_path / "disk")
+        (farm.directory / "dev2").mkdir()
+        farm.start()
+        until(lambda: farm.observed(2) == "unreachable")
+        assert takes_nothing_new(farm, 2)
+        assert farm.locations("face").count(2) == 1
+        assert list((farm.directory / "dev2").iterdir()) == []
+        (farm.directory / "dev2").rmdir()
+        disk.rename(farm.directory / "dev2")
+        until(lambda: farm.observed(2) == "writeable")
+        assert farm.copy(2, fid).read_bytes() == b"bytes"
+
+
+def test_a_new_disk_in_the_place_of_another_is_used_when_told(farm: Farm) -> None:
+    farm.store("face", b"bytes", "avatar", 3)
+    shutil.rmtree(farm.directory / "dev2")
+    (farm.directory / "dev2").mkdir()
+    until(lambda: farm.observed(2) == "unreachable")
+    (farm.directory / "dev2/usage").touch()
+    until(lambda: farm.observed(2) == "writeable")
+    assert farm.fsck()["REPL"] == 1
+    until(lambda: len(farm.copies(farm.fid("face"))) == 3)
 
 
 def test_a_full_disk_is_seen_and_gets_nothing_new(tmp_path: Path) -> None:

@@ -90,7 +90,13 @@ class Monitor(Job):
 
     async def _look_at_own(self, device: Device) -> Observed:
         looking = self._context.devices.run(device.devid, self._own_space, device.devid)
-        available = await asyncio.wait_for(looking, OWN_SECONDS)
+        available, blank = await asyncio.wait_for(looking, OWN_SECONDS)
+        if blank and self._has_copies(device.devid):
+            raise FileNotFoundError(
+                f"{self._context.devices.directory(device.devid)} is empty, but has files in the"
+                " catalogue: its disk is not mounted, or is another (make a file 'usage' there to"
+                " use it as it is)"
+            )
         if not device.deletable:  # nothing is to be written there
             return Observed("readable", available)
         if available < FULL_BYTES:
@@ -109,8 +115,15 @@ class Monitor(Job):
             await self._context.devices.write_usage(devid)
             self._told[devid] = time.monotonic()
 
-    def _own_space(self, devid: int) -> int:
-        """Bytes free on an own device. Raises OSError where it, or the disk below it, is gone."""
+    def _has_copies(self, devid: int) -> bool:
+        sql = "SELECT 1 FROM file_on WHERE devid = ? LIMIT 1"
+        return bool(self._context.catalog.read(sql, (devid,)))
+
+    def _own_space(self, devid: int) -> tuple[int, bool]:
+        """Bytes free on an own device, and whether it is blank.
+
+        Raises OSError where it, or the disk below it, is gone.
+        """
         devices = self._context.devices
         mounted = os.stat(devices.base(devid)).st_dev != os.stat(devices.root).st_dev
         if mounted:
@@ -119,7 +132,7 @@ class Monitor(Job):
             raise FileNotFoundError(f"the disk of {devices.directory(devid)} is not mounted")
         space = devices.space(devid)
         self._totals[devid] = (space.total, space.used)
-        return space.available
+        return space.available, devices.is_blank(devid)
 
     async def _ask(self, device: Device) -> Observed:
         """A device of another host. A test write only now and then while all is well."""
