@@ -53,6 +53,7 @@ def test_files_devices_queues_and_commands_are_told(tmp_path: Path) -> None:
     def value(name: str, **labels: str) -> float:
         return found[name, frozenset(labels.items())]
 
+    assert value("mogilefs_storage_requests_total", method="PUT", status="200") == 1
     assert value("mogilefs_files", **{"domain": "demo", "class": "one"}) == 1
     assert value("mogilefs_file_bytes", **{"domain": "demo", "class": "one"}) == 7
     assert value("mogilefs_device_state", device="1", host="node", state="alive") == 1

@@ -111,6 +111,7 @@ class MetricsDoor:
         yield from self._about_files()
         yield from self._about_devices()
         yield from self._about_commands()
+        yield self._about_requests()
         queues = GaugeMetricFamily(
             "mogilefs_queue_length", "Files that wait for background work", labels=["queue"]
         )
@@ -176,6 +177,16 @@ class MetricsDoor:
             seconds.add_metric([name], list(zip(bounds, counts, strict=True)), stats.seconds)
             errors.add_metric([name], stats.errors)
         yield from (seconds, errors)
+
+    def _about_requests(self) -> Metric:
+        requests = CounterMetricFamily(
+            "mogilefs_storage_requests",
+            "Requests that the storage door answered",
+            labels=["method", "status"],
+        )
+        for (method, status), count in self._node.storage_door.answers.items():
+            requests.add_metric([method.decode("ascii"), status.decode("ascii")], count)
+        return requests
 
 
 def _count(db: sqlite3.Connection) -> tuple[list[Row], dict[str, int]]:

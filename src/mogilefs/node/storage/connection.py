@@ -69,6 +69,7 @@ class Connection(Incoming):
 
     def _done(self, request: Request, reply: bytes) -> None:
         """Send the reply that ends a request."""
+        self._door.note(request.method, reply)
         self._transport.write(reply)
         self._end(request)
 
@@ -125,6 +126,7 @@ class Connection(Incoming):
 
     async def _send(self, request: Request, download: Download) -> None:
         """Send a file that is large, or that the disk must be waited for."""
+        self._door.note(request.method, download.head)
         try:
             self._transport.write(download.head)
             while not download.done:

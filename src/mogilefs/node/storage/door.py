@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import resource
+from collections import Counter
 
 from mogilefs.node.devices import Devices
 from mogilefs.node.listening import stop_listening
@@ -39,6 +40,8 @@ class StorageDoor:
         self.limits = limits or Limits()
         self.buffer = bytearray(BUFFER)
         self.loop: asyncio.AbstractEventLoop
+        self.answers: Counter[tuple[bytes, bytes]] = Counter()
+        """How many requests were answered, by method (empty: unreadable) and status."""
         self._networks = networks or Networks()
         self._connections: set[Incoming] = set()
         self._trust: dict[int, Trust] = {}
@@ -106,6 +109,10 @@ class StorageDoor:
         """Forget a client that is gone."""
         self._connections.discard(connection)
         self._empty.set()
+
+    def note(self, method: bytes, reply: bytes) -> None:
+        """Count an answer, whose status stands in its first line."""
+        self.answers[method, reply[9:12]] += 1
 
     def trusts(self, devid: int, now: float) -> bool:
         """Whether a device's disk may be asked on the event loop itself."""

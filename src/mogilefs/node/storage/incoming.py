@@ -209,7 +209,9 @@ class Incoming(asyncio.BufferedProtocol):
         """Answer now and read on for a while, so that the answer is seen and no reset instead."""
         self._closing = self._lingering = True
         self._since = self._loop.time()
-        self._transport.write(replies.page(refusal.status, refusal.text, keep_alive=False))
+        reply = replies.page(refusal.status, refusal.text, keep_alive=False)
+        self._door.note(self._request.method, reply)
+        self._transport.write(reply)
         self._transport.write_eof()
 
     def _flow(self) -> None:
