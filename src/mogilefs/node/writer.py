@@ -9,6 +9,7 @@ not wait for the disk is made on the event loop, and only the others go to the w
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -17,6 +18,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 MAX_BATCH = 512
 """Changes that share one transaction: bounds how long the first of them waits."""
@@ -147,8 +150,8 @@ class Writer:
             _fail(batch, error)
         else:
             self._commit(batch)
-            self._fold_wal()
         _settle(batch)
+        self._fold_wal()
 
     def _begin(self) -> None:
         """Begin a transaction, when whoever else holds the lock has let go of it."""
@@ -166,9 +169,13 @@ class Writer:
 
     def _fold_wal(self) -> None:
         """Now and then move what the WAL holds into the database, never on the event loop."""
-        if self._unfolded >= MAX_UNFOLDED:
+        if self._unfolded < MAX_UNFOLDED:
+            return
+        self._unfolded = 0
+        try:
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._unfolded = 0
+        except sqlite3.Error as error:  # what is in the WAL is as safe there; it only grows
+            log.warning("the database cannot take in its WAL: %s", error)
 
     def _commit(self, batch: Sequence[Change]) -> bool:
         """Make the changes of a transaction that has begun, and end it; True."""
