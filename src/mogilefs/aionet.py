@@ -1,6 +1,7 @@
 """Non-blocking sockets of the running event loop, for the asyncio client.
 
-The sockets are read by the loop's own readiness callbacks. A GET of 4 KiB so takes 93 µs and 50 µs
+Whoever waits is woken by the loop's own readiness callbacks; what is there already is read without
+a turn of the loop. A GET of 4 KiB so takes 93 µs and 50 µs
 of CPU where aiohttp takes 155 and 105, with 64 tasks 36 µs of CPU instead of 90; and whoever uses
 asyncio needs nothing more than the standard library.
 """
@@ -17,6 +18,10 @@ from typing import Any
 
 from .steps import CHUNK, T
 
+READS_IN_A_TURN = 16
+"""So often a link is read before the loop's other tasks have their turn: 2 MiB at most, about two
+milliseconds. A turn for each read takes a fifth of the time in which a large file comes."""
+
 
 class AsyncLink:
     """A connected socket that one event loop watches. Used by one task at a time."""
@@ -28,9 +33,8 @@ class AsyncLink:
         self._pid = os.getpid()
         self._waiter: asyncio.Future[None] | None = None
         self._early = b""
-        self._failure: OSError | None = None
+        self._reads = 0
         self._watched = False
-        self._ended = False
         self._watch()
 
     def _watch(self) -> None:
@@ -38,31 +42,44 @@ class AsyncLink:
         self._watched = True
 
     def _readable(self) -> None:
-        """Keep what came for whoever waits; look no further while nobody does."""
+        """Take what came for whoever waits; look no further while nobody does."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            self._unwatch()
+            return
         try:
-            data = self._socket.recv(CHUNK)
+            self._early = self._socket.recv(CHUNK)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            data, self._failure = b"", error
-        self._early += data
-        self._ended = not data
-        waiter = self._waiter
-        if self._ended or waiter is None or waiter.done():
-            self._loop.remove_reader(self._socket)
-            self._watched = False
-        if waiter is not None:
-            self._wake(waiter)
+            waiter.set_exception(error)
+        else:
+            waiter.set_result(None)
+
+    def _unwatch(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._watched = False
 
     async def receive(self, limit: int = CHUNK) -> bytes:
-        if not self._early and not self._ended:
+        if self._early:  # whoever waited for it was cancelled, or wanted less
+            return self._take(limit)
+        if self._reads == READS_IN_A_TURN:
+            self._reads = 0
+            await asyncio.sleep(0)
+        try:
+            data = self._socket.recv(limit)
+        except (BlockingIOError, InterruptedError):
             await self._next()
-        if self._failure is not None and not self._early:
-            raise self._failure
+            return self._take(limit)
+        self._reads += 1
+        return data
+
+    def _take(self, limit: int) -> bytes:
         data, self._early = self._early[:limit], self._early[limit:]
         return data
 
     async def _next(self) -> None:
+        self._reads = 0
         if not self._watched:
             self._watch()
         waiter: asyncio.Future[None] = self._loop.create_future()
@@ -107,11 +124,12 @@ class AsyncLink:
 
     async def exchange(self, data: bytes) -> bytes:
         await self.send(data)
-        return await self.receive()
+        await self._next()
+        return self._take(CHUNK)
 
     def stale(self) -> bool:
         """Whether something came in, or the link belongs to another event loop."""
-        if self._early or self._ended or asyncio.get_running_loop() is not self._loop:
+        if self._early or asyncio.get_running_loop() is not self._loop:
             return True
         try:
             self._socket.recv(1, socket.MSG_PEEK)
@@ -132,8 +150,7 @@ class AsyncLink:
 
     def _close(self) -> None:
         if self._watched and self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
-            self._watched = False
+            self._unwatch()
         self._socket.close()
 
     def _in_loop(self) -> bool:
