@@ -126,6 +126,8 @@ class Addresses(NamedTuple):
     node: str
     second_node: str = "127.0.0.2:7500"
     directory: str = "/srv/mogile"
+    idle_seconds: int = 30
+    """For which Perlbal lets a browser wait."""
 
 
 def rendered(source: Path, target: Path, addresses: Addresses, front: str) -> None:
@@ -136,6 +138,7 @@ def rendered(source: Path, target: Path, addresses: Addresses, front: str) -> No
         "127.0.0.1:7500": addresses.node,
         "127.0.0.2:7500": addresses.second_node,
         "/srv/mogile": addresses.directory,
+        "idle_timeout = 30": f"idle_timeout = {addresses.idle_seconds}",
     }
     escaped = {
         name.replace(".", r"\."): value.replace(".", r"\.") for name, value in values.items()

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -51,7 +52,9 @@ def _wait_for_replicas(client: Client, key: str, count: int) -> None:
 
 
 @contextmanager
-def parts(server: str, node: Node, directory: Path, **settings: Any) -> Iterator[Parts]:
+def parts(
+    server: str, node: Node, directory: Path, *, idle_seconds: int = 30, **settings: Any
+) -> Iterator[Parts]:
     with ExitStack() as stack:
         tracker = stack.enter_context(TrackerProxy(node.tracker))
         first, second = (stack.enter_context(StorageProxy(node.storage)) for _ in range(2))
@@ -63,7 +66,8 @@ def parts(server: str, node: Node, directory: Path, **settings: Any) -> Iterator
         log = directory / "site.log"
         address = stack.enter_context(serving_site(handler, log, values))
         if handler != server:
-            known = Addresses(address, first.address, second.address, str(node.directory))
+            nodes = (first.address, second.address)
+            known = Addresses(address, *nodes, str(node.directory), idle_seconds)
             address = stack.enter_context(running_front(server, directory / server, known))
         yield Parts(address, first, second, tracker)
 
@@ -139,6 +143,19 @@ def test_a_front_goes_on_where_a_node_is_silent(server: str, node: Node, tmp_pat
     with parts(server, node, tmp_path) as site:
         site.first.behaviour = "silent"
         whole(fetch(site.address, f"/mogilefs/{KEY}"))
+
+
+@pytest.mark.parametrize("server", FRONTS[2:])
+def test_perlbal_leaves_a_browser_that_waits_for_a_silent_node(
+    server: str, node: Node, tmp_path: Path
+) -> None:
+    """After its ``idle_timeout``, without a word; it asks no other replica."""
+    with parts(server, node, tmp_path, idle_seconds=1) as site:
+        site.first.behaviour = "silent"
+        with pytest.raises(RemoteDisconnected):
+            fetch(site.address, f"/mogilefs/{KEY}")
+        assert len(site.first.requests) == 1
+        assert site.second.requests == []
 
 
 @pytest.mark.parametrize("server", FRONTS)
