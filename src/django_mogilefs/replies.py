@@ -26,19 +26,16 @@ from .pathcache import Place
 ACTIVE_TYPES: frozenset[str] = frozenset(
     {
         "text/html",
-        "application/xhtml+xml",
-        "image/svg+xml",
         "text/xml",
         "application/xml",
         "text/xsl",
-        "application/xslt+xml",
         "multipart/x-mixed-replace",
         "message/rfc822",
     }
 )
 """Types whose content runs or loads things when a browser opens it as a page. Whatever ends in
-``+xml`` is one too. PDF is not, by default: a sandbox keeps browsers' PDF viewers from opening
-it, and those run it apart from the page anyway."""
+``+xml``, as XHTML and SVG do, is one too. PDF is not, by default: a sandbox keeps browsers' PDF
+viewers from opening it, and those run it apart from the page anyway."""
 
 SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The Content-Security-Policy of an active type: it is shown, and does nothing."""

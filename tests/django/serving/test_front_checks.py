@@ -30,6 +30,13 @@ def found(**options: Any) -> list[str | None]:
     return [message.id for message in messages]
 
 
+def probed() -> str:
+    """What the look from outside tells."""
+    messages = run_checks(tags=["mogilefs"], include_deployment_checks=True)
+    (told,) = (message.msg for message in messages if message.id == "mogilefs.E104")
+    return told
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
@@ -80,9 +87,14 @@ def test_a_front_that_is_not_in_place(
     }
     site_settings.MOGILEFS_FRONT = front
     with serving_site("gunicorn", tmp_path / "log", values) as bare:
-        site_settings.MOGILEFS_FRONT_PROBE = f"http://{bare}/mogilefs/probe.txt"
-        assert "mogilefs.E104" in found(include_deployment_checks=True)
-    assert "mogilefs.E104" in found(include_deployment_checks=True)  # nobody answers any more
+        for path, trouble in [
+            ("bare/x", "is an empty file"),
+            ("mogilefs/no/such", "answers 404"),
+            ("mogilefs/probe.txt", "shows browsers the internal header"),
+        ]:
+            site_settings.MOGILEFS_FRONT_PROBE = f"http://{bare}/{path}"
+            assert trouble in probed()
+    assert "does not answer" in probed()
 
 
 @pytest.mark.once

@@ -190,6 +190,7 @@ def test_what_content_range_says() -> None:
         ('a"b.png', "attachment; filename=\"a_b.png\"; filename*=utf-8''a%22b.png"),
         ("100%25.png", "attachment; filename=\"100_25.png\"; filename*=utf-8''100%2525.png"),
         ("a\r\nX-Evil: 1", 'attachment; filename="a__X-Evil: 1"'),
+        ("a\x00b\x7fc\x85d\x9f", 'attachment; filename="a_b_c_d_"'),
         ("../../etc/passwd", 'attachment; filename=".._.._etc_passwd"'),
         ("", "attachment"),
     ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from urllib.parse import parse_qsl
 
 import pytest
 from pytest_django import Settings
 
+from django_mogilefs import signing
 from django_mogilefs.signing import expiry, signed_query, verified_expiry
 
 NOW = 1_800_000_000.0
@@ -44,6 +47,13 @@ def test_it_opens_nothing_else(domain: str, key: str) -> None:
     assert verified_expiry(domain, key, query(), now=NOW) is None
 
 
+def test_no_part_of_what_is_signed_runs_over_into_the_next() -> None:
+    assert verified_expiry("a5:xx", "y", query("a", "xx1:y"), now=NOW) is None
+    longer = query(key="a/b.png1")
+    moved = {**longer, "expires": "1" + longer["expires"]}
+    assert verified_expiry("demo", "a/b.png", moved, now=NOW) is None
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -69,6 +79,39 @@ def test_the_very_string_that_was_signed_counts() -> None:
     """Not a number that is written in another way: caches would take it for another address."""
     changed = {**query(), "expires": "0" + query()["expires"]}
     assert verified_expiry("demo", "a/b.png", changed, now=NOW) is None
+
+
+@pytest.mark.parametrize("expires", ["", "never", "-1", "1e12", " 9999999999", "9" * 5000])
+def test_what_is_no_moment_opens_nothing_although_it_was_signed(expires: str) -> None:
+    signature = signing._sign("first", "demo", "a/b.png", expires)
+    changed = {"expires": expires, "signature": signature}
+    assert verified_expiry("demo", "a/b.png", changed, now=NOW) is None
+
+
+def test_the_secret_signs_nothing_else_of_the_sites_in_this_way() -> None:
+    """A key of its own is made of it, with a salt, as Django's own signatures have theirs."""
+    own = hashlib.sha256(b"django_mogilefs.signing" + b"first").digest()
+    value = f"4:demo7:a/b.png{query()['expires']}".encode()
+    assert query()["signature"] == hmac.new(own, value, "sha256").hexdigest()
+
+
+def test_the_time_it_takes_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """Whichever secret fits, if any, all are compared, each in constant time."""
+    settings.SECRET_KEY_FALLBACKS = ["older", "oldest"]
+    compared: list[str] = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.append(one)
+        return constant_time_compare(one, other)
+
+    constant_time_compare = signing.constant_time_compare
+    monkeypatch.setattr(signing, "constant_time_compare", compare)
+    for asked in (query(), {**query(), "signature": "0" * 64}):
+        compared.clear()
+        verified_expiry("demo", "a/b.png", asked, now=NOW)
+        assert len(compared) == 3
 
 
 def test_an_old_secret_is_believed_while_it_is_a_fallback(settings: Settings) -> None:

@@ -33,6 +33,7 @@ KEY = "views/ten.png"
 def _files(client: Client, node: Node) -> None:
     client.store(KEY, CONTENT)
     client.store("below/x.png", b"below")
+    client.store("belowground.png", b"not below")
     with Client("other", node.tracker) as other:
         other.store("only/there.png", b"other")
         other.store(KEY, b"another")
@@ -141,6 +142,42 @@ def test_a_private_file_that_has_not_changed_is_still_asked_for() -> None:
     assert answer.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("path", "who", "status"),
+    [
+        (f"/private/{KEY}", "stranger", 403),
+        (f"/owners/{KEY}", "stranger", 404),
+        ("/private/no/such.png", "owner", 404),
+        ("/signed/no/such.png", "anybody", 404),
+    ],
+)
+def test_no_shared_cache_keeps_a_private_refusal(path: str, who: str, status: int) -> None:
+    query = f"?{urlsplit(SIGNED.url('no/such.png')).query}" if path.startswith("/signed") else ""
+    answer = get(path + query, x_who=who)
+    assert (answer.status_code, answer["Cache-Control"]) == (status, "private, no-store")
+
+
+def test_no_shared_cache_keeps_that_a_private_file_cannot_be_had(site_settings: Settings) -> None:
+    site_settings.MOGILEFS_TRACKERS = ["127.0.0.1:1"]
+    answer = get(f"/private/{KEY}", x_who="owner")
+    assert (answer.status_code, answer["Cache-Control"]) == (503, "private, no-store")
+
+
+def test_a_front_keeps_no_private_file(site_settings: Settings) -> None:
+    site_settings.MOGILEFS_FRONT = "perlbal"
+    site_settings.MOGILEFS_REPROXY_CACHE_FOR = 60
+    assert "X-REPROXY-CACHE-FOR" in get(f"/mogilefs/{KEY}").headers
+    for answer in (get(f"/private/{KEY}", x_who="owner"), get(signed_path())):
+        assert "X-REPROXY-URL" in answer.headers
+        assert "X-REPROXY-CACHE-FOR" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_there_is_nothing_but_reading(method: str) -> None:
+    answer = Browser().generic(method, f"/mogilefs/{KEY}")
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+
+
 # Signed addresses
 
 
@@ -213,6 +250,7 @@ def test_no_key_reaches_another_domain(path: str) -> None:
 def test_a_storage_with_a_location_serves_nothing_else() -> None:
     assert body(get("/below/below/x.png")) == b"below"
     assert get(f"/below/{KEY}").status_code == 404
+    assert get("/below/belowground.png").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["a\r\nX-Evil: 1.png", 'a"; filename=evil.exe', "a\nb.html"])
@@ -248,6 +286,19 @@ def test_nobody_is_sent_to_an_address_that_is_no_replica(
     assert urlsplit(place).path[5:] in str(answer.headers)
 
 
+@pytest.mark.parametrize("front", ["perlbal", "nginx", "caddy"])
+def test_no_front_is_sent_where_only_a_tracker_that_lies_would_send_it(
+    front: str, node: Node, site_settings: Settings
+) -> None:
+    site_settings.MOGILEFS_FRONT = front
+    with TrackerProxy(node.tracker) as tracker:
+        tracker.nodes = ["evil@127.0.0.1:1"] * 3
+        site_settings.MOGILEFS_TRACKERS = [tracker.address]
+        answer = get(f"/mogilefs/{KEY}")
+    assert answer.status_code == 503
+    assert "evil" not in str(answer.headers)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -262,6 +313,8 @@ def test_nosniff_on_all_that_the_view_makes(path: str, status: int) -> None:
     assert answer.status_code == status
     if status != 302:
         assert answer["X-Content-Type-Options"] == "nosniff"
+    if status in (403, 404):
+        assert answer["Content-Type"] == "text/plain; charset=utf-8"
     answer.close()
 
 
@@ -273,6 +326,11 @@ def test_unknown_options_are_refused() -> None:
         serve_mogilefs_file(RequestFactory().get("/"), KEY, athorize=None)
     with pytest.raises(TypeError):
         MogileFSView.as_view(athorize=None)
+
+
+def test_a_storage_of_another_kind_is_not_served() -> None:
+    with pytest.raises(ImproperlyConfigured, match="staticfiles"):
+        serve_mogilefs_file(RequestFactory().get("/"), KEY, storage="staticfiles")
 
 
 def test_options_of_the_view_beat_the_settings(site_settings: Settings) -> None:
