@@ -182,15 +182,18 @@ def test_an_empty_mount_point_at_a_start_is_not_taken_for_the_disk(tmp_path: Pat
         assert farm.copy(2, fid).read_bytes() == b"bytes"
 
 
-def test_a_new_disk_in_the_place_of_another_is_used_when_told(farm: Farm) -> None:
-    farm.store("face", b"bytes", "avatar", 3)
-    shutil.rmtree(farm.directory / "dev2")
-    (farm.directory / "dev2").mkdir()
-    until(lambda: farm.observed(2) == "unreachable")
-    (farm.directory / "dev2/usage").touch()
-    until(lambda: farm.observed(2) == "writeable")
-    assert farm.fsck()["REPL"] == 1
-    until(lambda: len(farm.copies(farm.fid("face"))) == 3)
+def test_a_new_disk_in_the_place_of_another_is_used_when_told(tmp_path: Path) -> None:
+    with Farm(tmp_path / "node", devices=3) as farm:
+        farm.store("face", b"bytes", "avatar", 3)
+        farm.stop()
+        shutil.rmtree(farm.directory / "dev2")
+        (farm.directory / "dev2").mkdir()
+        farm.start()
+        until(lambda: farm.observed(2) == "unreachable")
+        (farm.directory / "dev2/usage").touch()
+        until(lambda: farm.observed(2) == "writeable")
+        assert farm.fsck()["REPL"] == 1
+        until(lambda: len(farm.copies(farm.fid("face"))) == 3)
 
 
 def test_a_full_disk_is_seen_and_gets_nothing_new(tmp_path: Path) -> None:
