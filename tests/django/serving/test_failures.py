@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.client import RemoteDisconnected
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -156,6 +158,41 @@ def test_perlbal_leaves_a_browser_that_waits_for_a_silent_node(
             fetch(site.address, f"/mogilefs/{KEY}")
         assert len(site.first.requests) == 1
         assert site.second.requests == []
+
+
+class Impatient(BaseHTTPRequestHandler):
+    """A site that closes each kept connection in the moment in which the next request comes."""
+
+    protocol_version = "HTTP/1.1"
+    answered = False
+
+    def do_GET(self) -> None:
+        if self.answered:
+            self.close_connection = True
+            return
+        self.answered = True
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.send_header("Connection", "close" if self.close_connection else "keep-alive")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize("server", FRONTS)
+def test_no_browser_notices_that_the_site_closes_a_kept_connection(
+    server: str, tmp_path: Path
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Impatient) as site:
+        Thread(target=site.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{site.server_port}"
+        known = Addresses(address, "127.0.0.1:1", idle_seconds=1)
+        with running_front(server, tmp_path / server, known) as front:
+            for number in range(5):
+                assert fetch(front, f"/{number}").body == b"ok"
+        site.shutdown()
 
 
 @pytest.mark.parametrize("server", FRONTS)
