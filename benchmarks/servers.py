@@ -103,6 +103,17 @@ def node(directory: Path, *options: str, devices: int = 3) -> Iterator[Server]:
         log.close()
 
 
+def keep_on_core(pid: int, which: int) -> None:
+    """Keep a process on one of the cores, 0 the first and -1 the last.
+
+    Where client and server may share a core or not as the scheduler likes, a round trip takes a
+    third or three times as long, and a ratio says nothing of either.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), {cores[which]})
+
+
 NGINX = """\
 daemon off; master_process off; worker_processes 1; error_log {root}/error.log; pid {root}/pid;
 events {{ worker_connections 512; }}

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import contestants
 from .harness import Batch
-from .servers import Address
+from .servers import Address, keep_on_core
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def worker(name: str, target: Target, directory: Path, python: str) -> Iterator[
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
+            keep_on_core(process.pid, 0)
             yield Worker(process, name)
         finally:
             assert process.stdin is not None

@@ -21,10 +21,12 @@ def run(setting: Setting) -> list[Table | Sheet]:
     """Every operation at every size, on the node and on the tracker given; memory on the node."""
     found: list[Table | Sheet] = []
     with servers.node(setting.directory / "node-clients") as node:
+        servers.keep_on_core(node.process.pid, -1)
         target = Target(node.tracker, "bench", "one")
         found += _on(setting, "node", target)
         found.append(_memory(setting, target))
     with servers.node(setting.directory / "node-relaxed", "--durability", "relaxed") as node:
+        servers.keep_on_core(node.process.pid, -1)
         found.append(_unsynced_stores(setting, Target(node.tracker, "bench", "one")))
     if setting.tracker:
         found += _on(setting, "cluster", Target(setting.tracker, setting.domain, ""))
