@@ -19,6 +19,7 @@ from .exits import Exit, Tally, UsageError
 from .output import Output
 from .parsing import Commands
 from .progress import Progress
+from .signals import interruptible
 from .transfer import Transfers
 
 STANDARD = "-"
@@ -47,7 +48,8 @@ def put(args: argparse.Namespace, out: Output) -> None:
 def _put_stdin(transfers: Transfers, args: argparse.Namespace) -> None:
     if args.recursive or not args.key or args.key.endswith("/"):
         raise UsageError("stdin needs a KEY, and no -r")
-    transfers.put_file(sys.stdin.buffer, args.key)
+    with interruptible(sys.stdin.buffer) as stdin:
+        transfers.put_file(stdin, args.key)
 
 
 def _put_file(transfers: Transfers, source: Path, key: str | None) -> None:

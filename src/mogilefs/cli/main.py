@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module, metadata
-from types import FrameType
 
 from . import admin, files, jobs, options, status
 from .exits import Exit, Failures, UsageError, code_of, complain, line_of
 from .output import Output
 from .parsing import Commands, Parser
+from .signals import Terminated, terminable
 
 DESCRIPTION = """\
 Files in MogileFS, and MogileFS itself, from the shell.
@@ -32,17 +30,13 @@ or takes the file; 6 the name is taken, or not empty; 130 interrupted; 141 stdou
 MOGILEFS_DEBUG=1 shows where in the program an error came from."""
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: end as for Ctrl-C, with nothing half-done left behind."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``mogilefs`` with ``argv`` (default: the process's) and return its exit code.
 
     Never raises for what goes wrong: that is one line on stderr. (--help raises SystemExit.)
     """
     try:
-        with _terminable():
+        with terminable():
             return _run(list(sys.argv[1:] if argv is None else argv))
     except BrokenPipeError:
         _abandon_stdout()
@@ -118,20 +112,3 @@ def _abandon_stdout() -> None:
     """Let the interpreter's last flush of a closed stdout go nowhere instead of failing."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that temporary files are removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
