@@ -14,7 +14,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -25,12 +25,11 @@ from mogilefs.node.chance import chance
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep
 from mogilefs.node.space import Room, Space
-from mogilefs.node.syncs import Job, Outcome, Syncs
+from mogilefs.node.syncs import Commit, Durability, Syncs
 from mogilefs.node.usage import usage_text
-from mogilefs.node.writer import Change, Function
+from mogilefs.node.writer import Function
 
 T = TypeVar("T")
-P = TypeVar("P")
 
 THREADS = 8
 """How many reads, writes and syncs one device is given at the same time."""
@@ -57,20 +56,17 @@ class Devices:
         *,
         durable: bool = True,
         quota: int | None = None,
-        commit: Callable[[Sequence[Function]], Sequence[Change]] | None = None,
+        commit: Commit | None = None,
     ) -> None:
-        """``durable=False`` leaves every fsync out. ``quota`` limits each device, in bytes.
-
-        ``commit`` makes changes of the catalogue, in a thread that may wait.
-        """
+        """``durable=False`` leaves every fsync out. ``quota`` limits each device, in bytes."""
         self.root = Path(root).absolute()
-        self.durable = durable
+        self._durable = durable
+        self._durability = Durability(self.root, durable=durable)
         self._quota = quota
         self._commit = commit
         self._bases: dict[int, _Base] = {}
         self._rooms: dict[int, Room] = {}
         self._threads: dict[int, ThreadPoolExecutor] = {}
-        self._synced: set[str] = set()
         self._syncs: dict[int, Syncs] = {}
 
     # Directories
@@ -85,7 +81,7 @@ class Devices:
         directory = self.directory(devid)
         with contextlib.suppress(FileExistsError):
             directory.mkdir()
-            self._fsync_path(str(self.root))
+            self._durability.sync(self.root)
         return directory
 
     def sweep(self) -> int:
@@ -255,11 +251,11 @@ class Devices:
                 found = digest.hexdigest() if digest else None
                 _compare(fid, source, (copied, length), (found, checksum))
                 replaced = self.size(target, fid) or 0
-                part.commit(sync=self.durable)
+                part.commit(sync=self._durable)
             finally:
                 part.abandon()
         self.room(target).changed(copied - replaced)
-        self._fsync_directories(self.path(target, fid))
+        self._durability.sync_entry(self.path(target, fid))
         return found
 
     # Durability
@@ -275,63 +271,8 @@ class Devices:
         if devid is None:
             raise ValueError(f"{path} is on no device")
         if devid not in self._syncs:
-            self._syncs[devid] = Syncs(self._do, self.threads(devid))
-        return await self._syncs[devid].sync(Job(path, then))
-
-    def _do(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Sync the files, then commit what is to be said of those that are durable."""
-        errors = self._fsync_files([job.path for job in jobs])
-        outcomes = [Outcome(None, error) for error in errors]
-        changes = {
-            index: job.change
-            for index, job in enumerate(jobs)
-            if job.change is not None and errors[index] is None
-        }
-        if changes:
-            assert self._commit is not None, "these devices have no catalogue"
-            for index, change in zip(changes, self._commit([*changes.values()]), strict=True):
-                outcomes[index] = Outcome(change.result, change.error)
-        return outcomes
-
-    def _fsync_files(self, paths: Sequence[Path]) -> list[OSError | None]:
-        """Files first, then each of their directories once."""
-        errors = [self._fsync_error(self._fsync_path, str(path)) for path in paths]
-        directories = {
-            path.parent: self._fsync_error(self._fsync_directories, path)
-            for path in _one_each(paths)
-        }
-        return [
-            error or directories[path.parent] for path, error in zip(paths, errors, strict=True)
-        ]
-
-    def _fsync_error(self, fsync: Callable[[P], None], path: P) -> OSError | None:
-        try:
-            fsync(path)
-        except OSError as error:
-            return error
-        return None
-
-    def _fsync_directories(self, path: Path) -> None:
-        """The file's own directory always; those above it once, since they can only gain entries.
-
-        What was made before this process started may never have been synced, so that "once" counts
-        from the start of the process.
-        """
-        self._fsync_path(str(path.parent))
-        parent = path.parent
-        while str(parent) not in self._synced and parent != self.root:
-            self._fsync_path(str(parent.parent))
-            self._synced.add(str(parent))
-            parent = parent.parent
-
-    def _fsync_path(self, path: str) -> None:
-        if not self.durable:
-            return
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+            self._syncs[devid] = Syncs(self._durability, self._commit, self.threads(devid))
+        return await self._syncs[devid].sync(path, then)
 
     # Space
 
@@ -409,11 +350,6 @@ def _identity(path: str) -> tuple[int, ...]:
         behind = os.stat(path)
         return found.st_dev, found.st_ino, behind.st_dev, behind.st_ino, behind.st_mode
     return found.st_dev, found.st_ino, found.st_mode  # a file may be given a directory's number
-
-
-def _one_each(paths: Sequence[Path]) -> Iterable[Path]:
-    """One path for each of the directories."""
-    return {path.parent: path for path in paths}.values()
 
 
 def _compare(

@@ -1,18 +1,24 @@
-"""Group fsync: files of one device that are to be made durable at the same time share the work.
+"""What is on a disk for good: fsync of files and of the directories that name them.
 
-Each thread takes what waits, so that sixty-four closes at once cost a few trips to threads, and
-one fsync of a directory that they have in common, instead of sixty-four. One close alone waits
-for nobody. What the catalogue is to say of a file is committed in the same trip.
+Files of one device that are to be made durable at the same time share the work: each thread takes
+what waits, so that sixty-four closes at once cost a few trips to threads, and one fsync of a
+directory that they have in common, instead of sixty-four. One close alone waits for nobody. What
+the catalogue is to say of a file is committed in the same trip.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
+
+from .writer import Change, Function
+
+P = TypeVar("P")
 
 GROUPS = 3
 """How many groups a device works on at the same time."""
@@ -20,40 +26,99 @@ GROUPS = 3
 MAX_GROUP = 16
 """Files in a group: bounds how long the first waits for the last."""
 
-
-class Job(NamedTuple):
-    """A file to be made durable, and the change of the catalogue that may follow."""
-
-    path: Path
-    change: Callable[..., Any] | None
+Commit = Callable[[Sequence[Function]], Sequence[Change]]
+"""Makes changes of the catalogue, in a thread that may wait."""
 
 
-class Outcome(NamedTuple):
-    """What the change returned, or what went wrong."""
+class Durability:
+    """Makes what lies below ``root`` durable; does nothing where ``durable`` is false.
 
-    result: Any
-    error: BaseException | None
+    Its methods wait for the disk. They are safe to share between threads.
+    """
+
+    def __init__(self, root: Path, *, durable: bool) -> None:
+        self._root = root
+        self._durable = durable
+        self._synced: set[str] = set()
+
+    def sync(self, path: Path) -> None:
+        """One file's bytes, or one directory's entries; ``OSError``."""
+        if not self._durable:
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def sync_entry(self, path: Path) -> None:
+        """A file's own directory always; those above it once, since they can only gain entries.
+
+        What was made before this process started may never have been synced, so that "once" counts
+        from the start of the process.
+        """
+        self.sync(path.parent)
+        parent = path.parent
+        while str(parent) not in self._synced and parent != self._root:
+            self.sync(parent.parent)
+            self._synced.add(str(parent))
+            parent = parent.parent
+
+    def sync_files(self, paths: Sequence[Path]) -> list[OSError | None]:
+        """Files first, then each of their directories once; what went wrong with each file."""
+        errors = [_error(self.sync, path) for path in paths]
+        entries = {path.parent: _error(self.sync_entry, path) for path in _one_each(paths)}
+        return [error or entries[path.parent] for path, error in zip(paths, errors, strict=True)]
 
 
-Sync = Callable[[Sequence[Job]], Sequence[Outcome]]
-"""Does the jobs, and says of each what came of it."""
+def _error(sync: Callable[[P], None], path: P) -> OSError | None:
+    try:
+        sync(path)
+    except OSError as error:
+        return error
+    return None
+
+
+def _one_each(paths: Sequence[Path]) -> Iterable[Path]:
+    """One path for each of the directories."""
+    return {path.parent: path for path in paths}.values()
+
+
+class Job:
+    """A file to be made durable, the change of the catalogue that may follow, what became of it."""
+
+    __slots__ = ("change", "error", "future", "path", "result")
+
+    def __init__(self, path: Path, change: Function | None) -> None:
+        self.path = path
+        self.change = change
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
 
 
 class Syncs:
     """The files of one device that wait for their fsync. For one event loop."""
 
-    def __init__(self, sync: Sync, executor: Executor) -> None:
-        self._sync = sync
+    def __init__(self, durability: Durability, commit: Commit | None, executor: Executor) -> None:
+        self._durability = durability
+        self._commit = commit
         self._executor = executor
-        self._waiting: deque[tuple[Job, asyncio.Future[Any]]] = deque()
+        self._waiting: deque[Job] = deque()
         self._groups = 0
 
-    async def sync(self, job: Job) -> Any:
-        """Wait until a job is done. Raises what went wrong with it: OSError, a CatalogError."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append((job, future))
+    async def sync(self, path: Path, change: Function | None) -> Any:
+        """Wait until a file is durable and ``change`` committed; returns what that returned.
+
+        Raises what went wrong: OSError, a CatalogError.
+        """
+        job = Job(path, change)
+        self._waiting.append(job)
         self._begin()
-        return await future
+        await job.future
+        if job.error is not None:
+            raise job.error
+        return job.result
 
     def _begin(self) -> None:
         """Give what waits to a thread, unless all are at work."""
@@ -62,31 +127,32 @@ class Syncs:
         size = min(len(self._waiting), MAX_GROUP)
         group = [self._waiting.popleft() for _ in range(size)]
         self._groups += 1
-        work = asyncio.get_running_loop().run_in_executor(
-            self._executor, self._sync, [job for job, _ in group]
-        )
-        work.add_done_callback(lambda done: self._finish([future for _, future in group], done))
+        work = asyncio.get_running_loop().run_in_executor(self._executor, self._do, group)
+        work.add_done_callback(lambda done: self._finish(group, done))
 
-    def _finish(
-        self, futures: list[asyncio.Future[Any]], work: asyncio.Future[Sequence[Outcome]]
-    ) -> None:
+    def _do(self, jobs: Sequence[Job]) -> None:
+        """Sync the files, then commit what is to be said of those that are durable."""
+        errors = self._durability.sync_files([job.path for job in jobs])
+        for job, error in zip(jobs, errors, strict=True):
+            job.error = error
+        self._commit_for([job for job in jobs if job.error is None])
+
+    def _commit_for(self, jobs: Sequence[Job]) -> None:
+        told = [(job, job.change) for job in jobs if job.change is not None]
+        if not told:
+            return
+        assert self._commit is not None, "these devices have no catalogue"
+        changes = self._commit([function for _, function in told])
+        for (job, _), change in zip(told, changes, strict=True):
+            job.result, job.error = change.result, change.error
+
+    def _finish(self, jobs: Sequence[Job], work: asyncio.Future[None]) -> None:
         self._groups -= 1
         self._begin()
-        if work.cancelled():
-            outcomes: Sequence[Outcome] = [Outcome(None, asyncio.CancelledError())] * len(futures)
-        else:
-            failure = work.exception()
-            outcomes = work.result() if failure is None else [Outcome(None, failure)] * len(futures)
-        for future, outcome in zip(futures, outcomes, strict=True):
-            _settle(future, outcome)
-
-
-def _settle(future: asyncio.Future[Any], outcome: Outcome) -> None:
-    if future.done():
-        return
-    if outcome.error is None:
-        future.set_result(outcome.result)
-    elif isinstance(outcome.error, asyncio.CancelledError):
-        future.cancel()
-    else:
-        future.set_exception(outcome.error)
+        failure = None if work.cancelled() else work.exception()
+        for job in jobs:
+            job.error = job.error or failure
+            if work.cancelled():
+                job.future.cancel()
+            elif not job.future.done():
+                job.future.set_result(None)
