@@ -53,7 +53,7 @@ def check_options(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _options(use: StorageUse) -> Iterator[CheckMessage]:
-    unknown = sorted(use.given.keys() - use.backend.option_names())
+    unknown = sorted(use.given.keys() - use.backend.keywords())
     if unknown:
         yield Error(
             unknown_options(use.backend, unknown),

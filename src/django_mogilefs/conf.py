@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import Parameter, signature
 from pathlib import PurePosixPath
 from types import FunctionType
 from typing import Any, Final
@@ -20,6 +21,8 @@ from django.urls import get_script_prefix
 
 UNSET: Final = object()
 DEFAULT_TRACKER_PORT: Final = 7001
+
+_BY_NAME: Final = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 ClassChooser = Callable[[str], "str | None"]
 
@@ -292,6 +295,13 @@ class Configured:
     def option_names(cls) -> set[str]:
         return set(cls.options())
 
+    @classmethod
+    def keywords(cls) -> set[str]:
+        """What the constructor takes: options, and what subclasses' own constructors name."""
+        made = [vars(each)["__init__"] for each in cls.__mro__[:-1] if "__init__" in vars(each)]
+        named = [each for init in made for each in list(signature(init).parameters.values())[1:]]
+        return cls.option_names() | {each.name for each in named if each.kind in _BY_NAME}
+
 
 def _raw(cls: type, name: str) -> Any:
     value = next(vars(each)[name] for each in cls.__mro__ if name in vars(each))
@@ -300,5 +310,5 @@ def _raw(cls: type, name: str) -> Any:
 
 def unknown_options(cls: type[Configured], unknown: list[str]) -> str:
     """What to say of options that do not exist."""
-    known = ", ".join(sorted(cls.option_names()))
+    known = ", ".join(sorted(cls.keywords()))
     return f"{cls.__name__} has no option {', '.join(map(repr, unknown))}; it has {known}."

@@ -50,10 +50,6 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
         self.manifest_storage = manifest_storage or self
         self._uploads: _Uploads | None = None
 
-    @classmethod
-    def option_names(cls) -> set[str]:
-        return super().option_names() | {"manifest_storage"}
-
     @cached_property
     def hashed_files(self) -> dict[str, str]:  # type: ignore[override]  # assigned in Django's
         """From names to hashed names, as the manifest has it."""

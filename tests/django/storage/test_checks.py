@@ -77,6 +77,26 @@ def test_an_unknown_option_is_an_error():
     assert "'timeot'" in message.msg
 
 
+class TenantStorage(MogileFSStorage):
+    def __init__(self, tenant, **options):
+        super().__init__(location=tenant, **options)
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [
+        ("django_mogilefs.static.MogileFSManifestStaticStorage", {"manifest_storage": None}),
+        (f"{__name__}.TenantStorage", {"tenant": "one"}),
+    ],
+)
+def test_what_a_constructor_takes_besides_options_is_no_error(settings, backend, options):
+    settings.STATIC_URL = "/mogilefs/"
+    with storages(other={"BACKEND": backend, "OPTIONS": options}):
+        assert "mogilefs.E002" not in found()
+    with storages(other={"BACKEND": backend, "OPTIONS": {**options, "timeot": 3}}):
+        assert "mogilefs.E002" in found()
+
+
 @pytest.mark.parametrize("urls", [CatchAll, type("Empty", (), {"urlpatterns": []})])
 def test_a_view_that_is_not_mounted_is_a_warning(settings, urls):
     settings.ROOT_URLCONF = urls
