@@ -141,6 +141,18 @@ def test_a_front_goes_on_where_a_node_refuses(server: str, node: Node, tmp_path:
 
 
 @pytest.mark.parametrize("server", FRONTS[:2])
+def test_where_the_only_replica_is_refused_the_site_says_so(
+    server: str, client: Client, node: Node, tmp_path: Path
+) -> None:
+    client.store("failures/only.png", CONTENT, mogile_class="thumb")
+    with parts(server, node, tmp_path) as site:
+        site.first.refuse()
+        reply = fetch(site.address, "/mogilefs/failures/only.png")
+        assert reply.status == 503
+        assert reply.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("server", FRONTS[:2])
 def test_a_front_goes_on_where_a_node_is_silent(server: str, node: Node, tmp_path: Path) -> None:
     with parts(server, node, tmp_path) as site:
         site.first.behaviour = "silent"

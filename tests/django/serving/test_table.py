@@ -103,9 +103,10 @@ def etag(client: Client) -> str:
 
 
 def clean(reply: Reply) -> None:
-    """Nothing in the reply is for anybody but the browser."""
+    """Nothing in the reply is for anybody but the browser, and no header is there for nothing."""
     assert not reply.headers.keys() & INTERNAL
-    for value in reply.headers.values():
+    for name, value in reply.headers.items():
+        assert value, name
         assert ".fid" not in value
 
 
