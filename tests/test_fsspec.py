@@ -173,6 +173,37 @@ def test_mv_is_a_rename_within_a_domain(fs):
     assert fs.find("files") == ["files/e/1"]
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "recursive"),
+    [
+        ("files/d/1", "mogilefs://files/d/1", False),
+        ("files/d/1", "files/d/", False),
+        ("files/d/*", "files/d/", False),
+        ("files/d", "mogilefs://files/", True),
+        (["files/d/1"], ["files/d/1"], False),
+    ],
+)
+def test_what_is_moved_onto_itself_stays(fs, source, target, recursive):
+    fs.pipe({"files/d/1": b"1", "files/d/2": b"2"})
+    fs.mv(source, target, recursive=recursive)
+    assert fs.cat(["files/d/1", "files/d/2"]) == {"files/d/1": b"1", "files/d/2": b"2"}
+
+
+def test_mv_deletes_only_what_it_copied(fs):
+    fs.pipe({"files/d/1": b"1", "files/d/2": b"2", "files/d/e/3": b"3"})
+    fs.mv("files/d", "files/f/", recursive=True, maxdepth=1)
+    assert fs.find("files/d") == ["files/d/e/3"]
+    assert len(fs.find("files/f")) == 2
+    fs.mv("files/d", "files/d/g", recursive=True)
+    assert fs.find("files/d") == ["files/d/g/e/3"]
+
+
+def test_mv_into_a_domain(fs):
+    fs.pipe("files/d/1", b"1")
+    fs.mv("files/d/1", "other")
+    assert fs.find("other") == ["other/1"]
+
+
 def test_directories_come_and_go_with_files(fs):
     fs.makedirs("files/d/e")
     assert not fs.exists("files/d")

@@ -140,16 +140,24 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     def mv(
         self,
-        path1: str,
-        path2: str,
+        path1: str | list[str],
+        path2: str | list[str],
         recursive: bool = False,
         maxdepth: int | None = None,
         **kwargs: Any,
     ) -> None:
-        """Move. A file that goes to a free name of its domain is renamed, all else is copied."""
+        """Move. A file that goes to a free name of its domain is renamed, all else is copied.
+
+        Only what was copied is deleted; what was moved onto itself stays.
+        """
         if not recursive and self._renamed(path1, path2):
             return
-        super().mv(path1, path2, recursive=recursive, maxdepth=maxdepth, **kwargs)
+        before = self._fids(self.expand_path(path1, recursive=recursive, maxdepth=maxdepth))
+        self.copy(path1, path2, recursive=recursive, maxdepth=maxdepth, on_error="raise")
+        after = self._fids(before)
+        for path, fid in before.items():
+            if after.get(path) == fid:  # another fid is another file: a copy that came here
+                self.rm_file(path)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Store ``value``; with mode ``create`` FileExistsError where the path is taken."""
@@ -209,14 +217,20 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             raise IsADirectoryError(f"{path or '/'}: a domain is no file")
         return domain, key
 
-    def _renamed(self, path1: str, path2: str) -> bool:
-        (domain1, key1), (domain2, key2) = self._file_path(path1), self._file_path(path2)
-        if domain1 != domain2 or path2.endswith("/") or self.exists(path2):
+    def _renamed(self, path1: str | list[str], path2: str | list[str]) -> bool:
+        if isinstance(path1, list) or isinstance(path2, list) or path2.endswith("/"):
             return False
-        if not self.isfile(path1):
+        domain1, key1 = _split(self._strip_protocol(path1))
+        domain2, key2 = _split(self._strip_protocol(path2))
+        if domain1 != domain2 or self.exists(path2) or not self.isfile(path1):
             return False
         self.client(domain1).rename(key1, key2)
         return True
+
+    def _fids(self, paths: Iterable[str]) -> dict[str, int]:
+        """The fid of each path that is a file."""
+        entries = self._entries((path, False) for path in paths)
+        return {entry["name"]: entry["fid"] for entry in entries}
 
     def _below(self, path: str) -> list[tuple[str, bool]]:
         """The paths directly below, and whether each is a directory."""
