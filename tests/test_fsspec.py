@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
 import pickle
 from collections.abc import Callable, Iterator
 
@@ -131,10 +133,48 @@ def test_what_is_missing_is_told_on_opening(fs):
             act("files/nosuch")
 
 
-def test_a_file_whose_block_raises_never_appears(fs):
-    with pytest.raises(ZeroDivisionError), fs.open("files/k", "wb") as file:
-        file.write(b"half" * (1 // 0))
+@pytest.mark.parametrize("mode", ["wb", "xb", "w", "wt", "x"])
+@pytest.mark.parametrize("compression", [None, "gzip", "xz"])
+def test_what_is_written_appears_when_it_is_closed(fs, mode, compression):
+    part = b"half" if "b" in mode else "half"
+    file = fs.open("files/k", mode, compression=compression)
+    file.write(part)
     assert not fs.exists("files/k")
+    file.close()
+    assert file.closed
+    assert fs.open("files/k", compression=compression).read() == b"half"
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+@pytest.mark.parametrize("compression", [None, "gzip", "xz"])
+def test_a_file_whose_block_raises_never_appears(fs, mode, compression):
+    part = b"half" if "b" in mode else "half"
+    with pytest.raises(ZeroDivisionError), fs.open("files/k", mode, compression=compression) as f:
+        f.write(part + part * f.write(part) * (1 // 0))
+    assert not fs.exists("files/k")
+
+
+def test_compression_goes_by_the_name(fs):
+    with fs.open("files/k.gz", "w", compression="infer", encoding="utf-16") as file:
+        file.write("é")
+    assert gzip.decompress(fs.cat("files/k.gz")).decode("utf-16") == "é"
+    with fs.open("files/k.txt", "w", compression="infer") as file:
+        file.write("a")
+    assert fs.cat("files/k.txt") == b"a"
+
+
+def test_a_compressed_file_that_is_dropped_is_not_stored(fs):
+    fs.open("files/k", "wb", compression="gzip").write(b"half")
+    gc.collect()
+    assert not fs.exists("files/k")
+
+
+def test_a_transaction_holds_compressed_files_back(fs):
+    with fs.transaction:
+        with fs.open("files/k.gz", "w", compression="infer") as file:
+            file.write("a")
+        assert not fs.exists("files/k.gz")
+    assert gzip.decompress(fs.cat("files/k.gz")) == b"a"
 
 
 @pytest.mark.parametrize("mode", ["ab", "r+b", "w+b"])

@@ -5,27 +5,27 @@ Needs the extra: ``pip install django-mogilefs[fsspec]``.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from errno import ENOTEMPTY
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from fsspec.compression import compr  # type: ignore[import-untyped]  # has no types
+from fsspec.core import get_compression  # type: ignore[import-untyped]  # has no types
 from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]  # has no types
 
 from .client import Client
 from .errors import ConfigurationError, DomainNotFound, KeyNotFound
-from .files import FileWriter
+from .fs_files import Compressing, Text, Uncommitted
 from .levels import level
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 AT_ONCE = 8
 """Files whose details a listing asks for at the same time: the tracker lists names only."""
+
+TEXT_OPTIONS = ("encoding", "errors", "newline")
 
 
 class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -185,6 +185,26 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         """The fid: it never stands for other bytes."""
         return f"mogilefs-{self.info(path)['fid']}"
 
+    def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        block_size: int | None = None,
+        cache_options: dict[str, Any] | None = None,
+        compression: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As fsspec's; what is written as text or compressed is stored when it is closed, too."""
+        if "r" in mode:
+            return super().open(path, mode, block_size, cache_options, compression, **kwargs)
+        text = {name: kwargs.pop(name) for name in TEXT_OPTIONS if name in kwargs}
+        binary = mode.replace("t", "").replace("b", "") + "b"
+        file = super().open(path, binary, block_size, cache_options, **kwargs)
+        codec = get_compression(self._strip_protocol(path), compression)
+        if codec is not None:
+            file = Compressing(file, compr[codec])
+        return file if "b" in mode else Text(file, **text)
+
     def _open(
         self,
         path: str,
@@ -293,34 +313,6 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         except DomainNotFound:
             return None
         return _directory(path) if there else None
-
-
-class Uncommitted(io.BufferedIOBase):
-    """A file written inside a transaction: closed like any, stored only when that is committed."""
-
-    def __init__(self, writer: FileWriter) -> None:
-        super().__init__()
-        self._writer = writer
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    def write(self, data: Buffer) -> int:
-        """Append ``data``; how many bytes that was."""
-        return self._writer.write(data)
-
-    def tell(self) -> int:
-        """How many bytes were written."""
-        return self._writer.tell()
-
-    def commit(self) -> None:
-        """Store the file."""
-        self._writer.close()
-
-    def discard(self) -> None:
-        """Forget the file."""
-        self._writer.discard()
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -1,0 +1,107 @@
+"""Files that fsspec writes: compressed, as text, and in a transaction."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .files import FileWriter
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class Uncommitted(io.BufferedIOBase):
+    """A file written inside a transaction: closed like any, stored only when that is committed."""
+
+    def __init__(self, writer: FileWriter) -> None:
+        super().__init__()
+        self._writer = writer
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Buffer) -> int:
+        """Append ``data``; how many bytes that was."""
+        return self._writer.write(data)
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+        return self._writer.tell()
+
+    def commit(self) -> None:
+        """Store the file."""
+        self._writer.close()
+
+    def discard(self) -> None:
+        """Forget the file."""
+        self._writer.discard()
+
+
+class Compressing(io.BufferedIOBase):
+    """A file that is compressed on the way: closing it closes the file underneath as well.
+
+    The compressors themselves leave that to somebody else. As with FileWriter, nothing is stored
+    of what is dropped without ``close``, or whose ``with`` raised.
+    """
+
+    def __init__(self, file: FileWriter | Uncommitted, compress: Callable[..., Any]) -> None:
+        super().__init__()
+        self._file, self._compressor = file, compress(file, mode="w")
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Buffer) -> int:
+        """Append ``data``; how many bytes that was before it was compressed."""
+        return int(self._compressor.write(data))
+
+    def close(self) -> None:
+        """End what is compressed, and store it."""
+        if not self.closed:
+            super().close()
+            try:
+                self._compressor.close()
+            except BaseException:
+                self._file.discard()
+                raise
+            self._file.close()
+
+    def discard(self) -> None:
+        """Close without storing anything."""
+        if not self.closed:
+            super().close()
+            self._compressor.close()
+            self._file.discard()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def __del__(self) -> None:
+        self.discard()
+
+
+class Text(io.TextIOWrapper):
+    """Text in a file being written, of which nothing is stored if its ``with`` raised."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.buffer.discard()  # type: ignore[attr-defined]  # it is one of ours
+        self.close()
