@@ -256,6 +256,14 @@ def test_directories_come_and_go_with_files(fs):
     fs.rmdir("files/d")
 
 
+def test_rm_of_a_domain_leaves_it_empty(fs):
+    fs.pipe({"other/1": b"1", "other/d/2": b"2"})
+    with pytest.raises(IsADirectoryError, match="other"):
+        fs.rm("other")
+    fs.rm("other", recursive=True)
+    assert fs.ls("other") == []
+
+
 def test_a_file_s_identity_changes_with_its_bytes(fs):
     fs.pipe("files/k", b"1")
     before = fs.ukey("files/k")

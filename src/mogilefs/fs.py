@@ -117,7 +117,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         self, path: str | list[str], recursive: bool = False, maxdepth: int | None = None
     ) -> None:
         """Delete files, or with ``recursive`` trees."""
-        gone_with_its_files = (FileNotFoundError,) if recursive else ()
+        gone_with_its_files = (FileNotFoundError, IsADirectoryError) if recursive else ()
         for found in reversed(self.expand_path(path, recursive=recursive, maxdepth=maxdepth)):
             with suppress(*gone_with_its_files):
                 self.rm_file(found)
