@@ -7,6 +7,7 @@ import inspect
 import os
 import tempfile
 from collections.abc import AsyncIterable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import IO, Any, Protocol, Union
 
@@ -119,7 +120,7 @@ class File:
 
 
 def as_bytes(chunk: object) -> bytes:
-    """``chunk`` as bytes. Raises TypeError for what is none, text above all."""
+    """``chunk`` as bytes. Raises TypeError for what is none: text, or a None that means "later"."""
     if isinstance(chunk, bytes):
         return chunk
     if isinstance(chunk, (bytearray, memoryview)):
@@ -147,8 +148,9 @@ def _source(content: Any, network: Network, max_spool: int) -> Op[tuple[Source, 
         return Memory(data), len(data)
     if isinstance(content, os.PathLike):
         file = yield partial(network.call, open, content, "rb")
-        if file.seekable():
-            return _file(file, network, own=True)
+        with suppress(OSError):  # of files that only pretend, as those in /proc do
+            if file.seekable():
+                return _file(file, network, own=True)
         with file:
             return (yield from _spooled(file, network, max_spool))
     if hasattr(content, "read") and _seekable(content):
@@ -189,14 +191,14 @@ def _copy(content: Any, network: Network, write: Callable[[Any], object]) -> Op[
     if (awaits or isinstance(content, AsyncIterable)) and not network.awaits:
         raise TypeError("content that has to be awaited needs an AsyncClient")
     if awaits:
-        while chunk := (yield partial(content.read, CHUNK)):
+        while chunk := as_bytes((yield partial(content.read, CHUNK))):
             write(chunk)
     elif hasattr(content, "read"):
-        while chunk := (yield partial(network.call, content.read, CHUNK)):
+        while chunk := as_bytes((yield partial(network.call, content.read, CHUNK))):
             write(chunk)
     elif isinstance(content, AsyncIterable):
         iterator = aiter(content)
-        while (chunk := (yield partial(anext, iterator, None))) is not None:
+        while (chunk := (yield partial(anext, iterator, iterator))) is not iterator:
             write(chunk)
     elif isinstance(content, Iterable) and not isinstance(content, str):
         for chunk in content:

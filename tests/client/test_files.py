@@ -133,6 +133,49 @@ def test_content_may_be_a_pipe_on_disk(client: Any, name: str, tmp_path: Path) -
     assert client.read(name) == BODY
 
 
+def test_content_may_be_a_path_that_does_not_know_its_size(client: Any, name: str) -> None:
+    path = Path("/proc/version")
+    if not path.exists():
+        pytest.skip("no /proc here")
+    assert client.store(name, path).length == len(path.read_bytes())
+    assert client.read(name) == path.read_bytes()
+
+
+class NotReady(io.RawIOBase):
+    """A non-blocking pipe whose writer is slow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._answers: list[Any] = [b"by", None, b"tes", b""]
+
+    def read(self, size: int = -1) -> Any:
+        return self._answers.pop(0)
+
+
+class NotReadyAwaited:
+    """The same, to be awaited."""
+
+    def __init__(self) -> None:
+        self._file = NotReady()
+
+    async def read(self, size: int = -1) -> Any:
+        return self._file.read(size)
+
+
+async def odd_chunks() -> Any:
+    for chunk in (b"by", None, b"tes"):
+        yield chunk
+
+
+@pytest.mark.parametrize("content", [NotReady, NotReadyAwaited, odd_chunks])
+def test_content_that_is_not_ready_is_not_taken_for_its_end(
+    client: Any, name: str, content: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"must be bytes, not NoneType|needs an AsyncClient"):
+        client.store(name, content())
+    assert not client.exists(name)
+
+
 @pytest.mark.parametrize("content", ["text", io.StringIO("text"), [1, 2], 7, None])
 def test_what_is_no_content_is_refused(client: Any, name: str, content: Any) -> None:
     with pytest.raises(TypeError, match="must be bytes"):
