@@ -86,7 +86,7 @@ class Copy:
             saved = self.destination.save(name, content)
         if saved != name:
             self.destination.delete(saved)
-            raise CopyFailed(f"was saved by another at the same time (this copy as {saved!r})")
+            raise CopyFailed(f"is taken there, or no name there: it would have been {saved!r}")
         if _checksum(self.destination, name) != content.checksum():
             self.destination.delete(name)
             raise CopyFailed("arrived with other bytes")

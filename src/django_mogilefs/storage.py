@@ -23,6 +23,7 @@ from django_mogilefs.pathcache import PathCache
 from django_mogilefs.signing import signed_query
 from django_mogilefs.uploads import readable
 from mogilefs import Client, KeyNotFound
+from mogilefs.upload import PRIVATE
 
 
 @dataclass
@@ -229,10 +230,14 @@ class MogileFSStorage(Configured, Storage):
         return listing.listdir(self.client, names.directory_prefix(path, self.location))
 
     def names(self, prefix: str = "") -> Iterator[str]:
-        """The names of all files, in all directories, that begin with the prefix."""
+        """The names of all files, in all directories, that begin with the prefix.
+
+        Uploads that are going on have no name yet.
+        """
         root = f"{self.location}/" if self.location else ""
         for key in self.client.keys(root + prefix):
-            yield key[len(root) :]
+            if not key.startswith(PRIVATE):
+                yield key[len(root) :]
 
     def url(self, name: str | None) -> str:
         """``base_url`` plus the key. Waits for nothing, so the file need not exist.

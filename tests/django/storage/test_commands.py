@@ -26,7 +26,9 @@ def aliases(tmp_path, mogilefs_storage):
         "OPTIONS": {"location": str(tmp_path / "disk"), "base_url": "/disk/"},
     }
     ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
-    with override_settings(STORAGES={"default": ours, "staticfiles": disk, "disk": disk}):
+    other = {**ours, "OPTIONS": {"location": "other"}}
+    known = {"default": ours, "staticfiles": disk, "disk": disk, "other": other}
+    with override_settings(STORAGES=known):
         yield
 
 
@@ -62,6 +64,23 @@ def test_only_a_directory_is_copied_when_it_is_named(aliases):
     fill("disk", "a.txt", "deep/b.txt")
     run("mogilefs_copy", "disk", "default", "--list", "deep")
     assert list(storages["default"].names()) == ["deep/b.txt"]
+
+
+def test_keys_in_no_directory_are_copied_and_uploads_that_go_on_are_not(aliases):
+    odd = ["./a.txt", "b.txt", "b//c.txt"]
+    for key in [*odd, ".incomplete/0123"]:
+        storages["default"].client.store(key, b"x")
+    assert "3 copied, 0 failed" in run("mogilefs_copy", "default", "other", "--list")
+    assert sorted(storages["other"].names()) == odd
+
+
+def test_a_name_that_the_destination_would_change_is_not_copied(aliases):
+    storages["default"].client.store("./a.txt", b"x")
+    err = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 1 files"):
+        call_command("mogilefs_copy", "default", "disk", "--list", stdout=err, stderr=err)
+    assert "it would have been 'a.txt'" in err.getvalue()
+    assert not storages["disk"].exists("a.txt")
 
 
 @pytest.mark.django_db

@@ -14,7 +14,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from django_mogilefs.copying import COPIED, Copy
+from django_mogilefs.names import directory_prefix
 from django_mogilefs.references import fields_named, fields_on, names_in
+from django_mogilefs.storage import MogileFSStorage
 
 HELD = 1000
 """Names that are handed to the workers ahead."""
@@ -115,6 +117,10 @@ def _storage(alias: str) -> Storage:
 
 def _listed(storage: Storage, directory: str) -> Iterator[str]:
     """Every file in a directory and below."""
+    if isinstance(storage, MogileFSStorage):
+        # By keys: not all have a directory that listdir() could be asked for ("./a", "a//b").
+        yield from storage.names(directory_prefix(directory, ""))
+        return
     directories, files = storage.listdir(directory)
     prefix = f"{directory.rstrip('/')}/" if directory else ""
     yield from (prefix + name for name in files)
