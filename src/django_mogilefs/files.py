@@ -89,7 +89,7 @@ class MogileFSFile(AnyFile):
         """Bytes: of the stored file, or those written so far."""
         if self.writing and not self._closed:
             self.file.flush()
-            return int(self._binary.tell())
+            return int(self._binary.size)
         if self._closed:
             return self._storage.size(self.name or "")
         return int(self.file and self._binary.size)

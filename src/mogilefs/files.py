@@ -206,6 +206,23 @@ class FileWriter(io.BufferedIOBase):
         self._check_open()
         return self._draft.file.tell()
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go back to what was written, to write over it."""
+        self._check_open()
+        self._draft.file.seek(offset, whence)
+        return self.tell()
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        at = self.tell()
+        size = self.seek(0, os.SEEK_END)
+        self.seek(at)
+        return size
+
     def discard(self) -> None:
         """Close without storing anything."""
         if not self.closed:

@@ -384,9 +384,10 @@ def test_zipfile_reads_and_writes(blocking: Client, name: str) -> None:
         assert archive.read("one.txt") == b"1" * 300_000
 
 
-def test_pillow_reads_and_writes(blocking: Client, name: str) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])  # which is begun anew at the end
+def test_pillow_reads_and_writes(blocking: Client, name: str, kind: str) -> None:
     with blocking.open(name, "wb") as file:
-        Image.new("RGB", (320, 200), "teal").save(file, "PNG")
+        Image.new("RGB", (320, 200), "teal").save(file, kind)
     with blocking.open(name) as file, Image.open(file) as image:
         assert image.size == (320, 200)
         assert image.getpixel((5, 5)) == (0, 128, 128)
@@ -414,6 +415,15 @@ def test_a_written_file_appears_when_it_is_closed(client: Any, name: str) -> Non
     file.close()
     with pytest.raises(ValueError, match="closed"):
         file.write(b"three")
+
+
+def test_what_was_written_can_be_written_over(blocking: Client, name: str) -> None:
+    with blocking.open(name, "wb") as file:
+        file.write(b"one two")
+        assert file.seek(-3, os.SEEK_END) == 4
+        file.write(b"T")
+        assert (file.tell(), file.size) == (5, 7)
+    assert blocking.read(name) == b"one Two"
 
 
 def test_a_written_file_never_appears_when_its_block_raised(client: Any, name: str) -> None:
