@@ -123,6 +123,11 @@ class MogileFSFile(AnyFile):
             self._wrapper.detach()
         self._binary.discard()
 
+    def __del__(self) -> None:
+        # A text wrapper that is dropped would close, and so store, what is beneath it.
+        if getattr(self, "_wrapper", None) is not None:
+            self.discard()
+
     def __exit__(
         self,
         exc_type: type[BaseException] | None,

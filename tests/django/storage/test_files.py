@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 import random
@@ -101,6 +102,15 @@ def test_nothing_written_makes_an_empty_file(mogilefs_storage, mode):
     mogilefs_storage.open("a.txt", mode).close()
     assert mogilefs_storage.size("a.txt") == 0
     assert mogilefs_storage.open("a.txt").read() == b""
+
+
+@pytest.mark.parametrize("mode", ["w", "wb"])
+def test_a_file_that_is_dropped_before_it_is_closed_is_not_stored(mogilefs_storage, mode):
+    file = mogilefs_storage.open("a.txt", mode)
+    file.write("half" if mode == "w" else b"half")
+    del file
+    gc.collect()
+    assert not mogilefs_storage.exists("a.txt")
 
 
 @pytest.mark.parametrize("mode", ["w", "wb"])
