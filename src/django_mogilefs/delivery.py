@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
 from django.core.signals import setting_changed
@@ -31,6 +30,7 @@ class Options(Configured):
     """The settings ``MOGILEFS_…`` about serving; a view's options of the same names beat them."""
 
     front = option(conf.text_or_none, None)
+    serve_with_perlbal = option(conf.boolean, False, ("SERVE_WITH_PERLBAL",))
     local_directories = option(conf.directories, {})
     reproxy_cache_for = option(conf.whole_seconds, 0)
     cache_control = option(conf.text_or_none, None)
@@ -52,7 +52,7 @@ class Options(Configured):
         """The front, which the classic ``SERVE_WITH_PERLBAL = True`` can mean too."""
         named: str | None = self.front
         if named is None and "front" not in self.given:
-            return "perlbal" if getattr(settings, "SERVE_WITH_PERLBAL", False) else None
+            return "perlbal" if self.serve_with_perlbal else None
         return named
 
 

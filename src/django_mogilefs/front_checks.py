@@ -27,15 +27,22 @@ TIMEOUT = 10.0
 
 def check_serving(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """Every setting about serving is in the right form, and local directories are there."""
+    options = Options()
+    return _malformed(options) or [
+        *_directories(options.local_directories),
+        *_debugging(options.front_name),
+    ]
+
+
+def _malformed(options: Options) -> list[CheckMessage]:
     try:
-        options = Options()
         options.policy()
         options.make_front()
-        directories = options.local_directories
+        _ = options.local_directories, options.front_probe
     except ImproperlyConfigured as error:
         hint = "docs/serving.md lists the settings and what they may be."
         return [Error(str(error), hint=hint, id="mogilefs.E003")]
-    return [*_directories(directories), *_debugging(options.front_name)]
+    return []
 
 
 def _directories(directories: dict[str, str]) -> Iterator[CheckMessage]:
@@ -69,11 +76,12 @@ def _debugging(front: str | None) -> Iterator[CheckMessage]:
 
 def check_probe(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """``check --deploy``: somebody has said how to see that the front is there."""
-    if Options().front_name is None or Options().front_probe is not None:
+    options = Options()
+    if _malformed(options) or options.front_name is None or options.front_probe is not None:
         return []
     return [
         Warning(
-            f"Nobody looks whether {Options().front_name} is really there.",
+            f"Nobody looks whether {options.front_name} is really there.",
             hint=(
                 "Set MOGILEFS_FRONT_PROBE to the full address of a public file; then"
                 " check --deploy --tag mogilefs fetches it and tells."
@@ -86,6 +94,8 @@ def check_probe(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 def look_from_outside() -> list[CheckMessage]:
     """Fetches what ``MOGILEFS_FRONT_PROBE`` addresses: did a front send it?"""
     options = Options()
+    if _malformed(options):
+        return []  # check_serving tells it
     front, address = options.make_front(), options.front_probe
     if front is None or address is None:
         return []

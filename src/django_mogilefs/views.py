@@ -57,7 +57,7 @@ _CONDITIONS: Final = [
     )
 ]
 
-_OPTIONS: Final = tuple(sorted(Options.option_names() - {"front_probe"}))
+_OPTIONS: Final = tuple(sorted(Options.option_names() - {"front_probe", "serve_with_perlbal"}))
 _ATTRIBUTES: Final = frozenset({"storage", "authorize", "as_attachment", "filename", *_OPTIONS})
 
 

@@ -41,9 +41,12 @@ def probed() -> str:
     ("setting", "value"),
     [
         ("MOGILEFS_FRONT", "apache"),
+        ("MOGILEFS_FRONT", 5),
+        ("SERVE_WITH_PERLBAL", "False"),
         ("MOGILEFS_LOCAL_DIRECTORIES", ["/srv"]),
         ("MOGILEFS_ACTIVE_CONTENT", "perhaps"),
         ("MOGILEFS_CACHE_CONTROL", 60),
+        ("MOGILEFS_FRONT_PROBE", "www.example.org"),
     ],
 )
 def test_a_malformed_setting(setting: str, value: Any, site_settings: Settings) -> None:
@@ -51,6 +54,7 @@ def test_a_malformed_setting(setting: str, value: Any, site_settings: Settings) 
     (message,) = run_checks(tags=["mogilefs"])
     assert message.id == "mogilefs.E003"
     assert setting in message.msg
+    assert "mogilefs.E003" in found(include_deployment_checks=True)
 
 
 def test_a_local_directory_without_devices(
