@@ -5,8 +5,8 @@ Without touching the network, at every ``check``:
 =============  ===================================================================================
 mogilefs.E001  a setting or option is missing or malformed
 mogilefs.E002  a storage was given an option that does not exist
+mogilefs.E003  a setting about serving is malformed, or names no front
 mogilefs.W001  no URL pattern of the project answers where ``MOGILEFS_MEDIA_URL`` points
-mogilefs.E003  a setting about serving is missing or malformed, or names no front
 mogilefs.W002  ``check --deploy``: no front is configured, so Django sends every byte itself
 mogilefs.W003  static files share domain and prefix with other files: ``--clear`` deletes both
 mogilefs.W004  a directory in ``MOGILEFS_LOCAL_DIRECTORIES`` is not there, or holds no device

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 from django.urls import path
 
+from django_mogilefs import checks
 from django_mogilefs.storage import MogileFSStorage
 
 OURS = "django_mogilefs.storage.MogileFSStorage"
 STATIC = "django_mogilefs.static.MogileFSStaticStorage"
+ID = re.compile(r"mogilefs\.[EW]\d+")
 UNSEEN = "mogilefs.W006"  # a front is configured here, and nobody looks whether it is there
 
 
@@ -45,6 +50,12 @@ def mounted(settings):
 
 def test_a_complete_project_has_nothing_to_mend():
     assert found() == []
+
+
+def test_the_documentation_has_every_check():
+    documented = (Path(__file__).parents[3] / "docs/storage.md").read_text()
+    sources = "".join(file.read_text() for file in Path(checks.__file__).parent.glob("*.py"))
+    assert set(ID.findall(documented)) == set(ID.findall(sources))
 
 
 def test_every_message_has_a_hint(settings):
