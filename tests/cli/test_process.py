@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,15 @@ def test_a_reader_that_goes_away_ends_it_quietly(client: Client):
     assert (process.returncode, told) == (141, b"")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children hear SIGINT, also where these tests run in a shell's background, which does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(
     ("number", "code", "told"),
     [(signal.SIGINT, 130, b"mogilefs: interrupted\n"), (signal.SIGTERM, 143, b"")],
@@ -142,6 +152,7 @@ def test_an_interrupt_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_tree_leaves_whole_files_only(client: Client, tmp_path: Path):
     for number in range(6):
         client.store(f"t/{number}", bytes(24 << 20), mogile_class="one")
