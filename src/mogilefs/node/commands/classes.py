@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 
@@ -26,8 +27,15 @@ def _domain_name(request: Request) -> str:
     return name
 
 
-def _existing_domain(ctx: Context, request: Request) -> Domain:
-    name = _domain_name(request)
+def _name(request: Request, what: str) -> str:
+    """A name that a class command is given; here ``0`` is one too."""
+    name = request.args.get(what, "")
+    if not name:
+        raise CommandError(f"no_{what}", f"No {what} provided")
+    return name
+
+
+def _known_domain(ctx: Context, name: str) -> Domain:
     domain = ctx.registry.domains.get(name)
     if domain is None:
         raise CommandError("domain_not_found", f"No domain {name!r}")
@@ -74,7 +82,7 @@ def _insert_domain(db: sqlite3.Connection, name: str) -> None:
 @command("delete_domain")
 async def delete_domain(ctx: Context, request: Request) -> Values:
     """Take an empty domain away."""
-    domain = _existing_domain(ctx, request)
+    domain = _known_domain(ctx, _domain_name(request))
     await change(ctx, lambda db: _delete_domain(db, domain))
     return {"domain": domain.name}
 
@@ -92,22 +100,28 @@ def _delete_domain(db: sqlite3.Connection, domain: Domain) -> None:
 @command("create_class")
 async def create_class(ctx: Context, request: Request) -> Values:
     """Make a class; ``default`` may be made to give it a count or policy of its own."""
-    domain, name = _domain_and_class(ctx, request)
-    settings = _class_settings(request)
+    domain, name, settings = _class_request(ctx, request)
     known = ctx.registry.class_named(domain.dmid, name)
     if known is not None and known.explicit:
         raise CommandError("class_exists", f"Class {name!r} is there already")
     await change(ctx, lambda db: _insert_class(db, domain, name, settings))
-    return {"domain": domain.name, "class": name, "mindevcount": request.args["mindevcount"]}
+    return {"domain": domain.name, "class": name, "mindevcount": _echoed_count(request)}
 
 
-def _domain_and_class(ctx: Context, request: Request) -> tuple[Domain, str]:
-    _domain_name(request)
-    name = request.given("class")
-    if name is None:
-        raise CommandError("no_class", "No class provided")
-    return _existing_domain(ctx, request), name
+def _class_request(ctx: Context, request: Request) -> tuple[Domain, str, dict[str, object]]:
+    """Domain, class name and columns. What is wrong is told in the original's order."""
+    domain, name = _name(request, "domain"), _name(request, "class")
+    settings = _class_settings(request)
+    return _known_domain(ctx, domain), name, settings
 
+
+def _echoed_count(request: Request) -> str:
+    """The number that ``mindevcount`` begins with, as it was written."""
+    match = _LEADING_DECIMAL.match(request.args["mindevcount"])
+    return match[1] if match else ""
+
+
+_LEADING_DECIMAL = re.compile(r"\s*\+?0*(\d+(?:\.\d*[1-9])?)")
 
 def _class_settings(request: Request) -> dict[str, object]:
     """The columns that a request sets, checked."""
@@ -116,16 +130,16 @@ def _class_settings(request: Request) -> dict[str, object]:
         raise CommandError("invalid_mindevcount", "The mindevcount must be at least 1")
     settings: dict[str, object] = {"mindevcount": mindevcount}
     hashtype, policy = request.given("hashtype"), request.given("replpolicy")
-    if hashtype is not None:
-        if hashtype != "NONE" and hashtype not in HASH_NUMBERS:
-            raise CommandError("invalid_hashtype", f"No checksum {hashtype!r}: NONE, MD5, SHA-1")
-        settings["hashtype"] = HASH_NUMBERS.get(hashtype)
     if policy is not None:
         try:
             parse(policy)
         except PolicyError as error:
             raise CommandError("invalid_replpolicy", str(error)) from error
         settings["replpolicy"] = policy
+    if hashtype is not None:
+        if hashtype != "NONE" and hashtype not in HASH_NUMBERS:
+            raise CommandError("invalid_hashtype", f"No checksum {hashtype!r}: NONE, MD5, SHA-1")
+        settings["hashtype"] = HASH_NUMBERS.get(hashtype)
     return settings
 
 
@@ -141,8 +155,7 @@ def _insert_class(
 @command("update_class")
 async def update_class(ctx: Context, request: Request) -> Values:
     """Change a class; what is not given stays as it is."""
-    domain, name = _domain_and_class(ctx, request)
-    settings = _class_settings(request)
+    domain, name, settings = _class_request(ctx, request)
     found = ctx.registry.class_named(domain.dmid, name)
     if found is None:
         raise CommandError("class_not_found", f"No class {name!r}")
@@ -150,16 +163,16 @@ async def update_class(ctx: Context, request: Request) -> Values:
         await change(ctx, lambda db: update_class_row(db, domain.dmid, name, settings))
     else:
         await change(ctx, lambda db: _insert_class(db, domain, name, settings))
-    return {"domain": domain.name, "class": name, "mindevcount": request.args["mindevcount"]}
+    return {"domain": domain.name, "class": name, "mindevcount": _echoed_count(request)}
 
 
 @command("delete_class")
 async def delete_class(ctx: Context, request: Request) -> Values:
     """Take a class away that has no files."""
-    domain = _existing_domain(ctx, request)
-    name = request.args.get("class", "")
+    wanted, name = _name(request, "domain"), request.args.get("class", "")
     if name == DEFAULT_CLASS:
         raise CommandError("nodel_default_class", "The default class cannot be deleted")
+    domain = _known_domain(ctx, wanted)
     found = ctx.registry.class_named(domain.dmid, name)
     if found is None:
         raise CommandError("class_not_found", f"No class {name!r}")

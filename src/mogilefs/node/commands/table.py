@@ -46,8 +46,8 @@ class Context:
 
     def domain(self, request: Request, name: str = "domain") -> Domain:
         """The domain that a request names: no_domain, unreg_domain."""
-        given = request.given(name)
-        if given is None:
+        given = request.args.get(name)
+        if not given:
             raise CommandError("no_domain", "No domain provided")
         domain = self.registry.domains.get(given)
         if domain is None:
