@@ -86,3 +86,60 @@ def test_a_class_echoes_the_number_of_copies(tracker: Tracker, sent: str, echoed
     request = f"update_class domain=demo&class=one&mindevcount={sent}"
     hold(tracker, (request.replace("+", "%2B"), {"mindevcount": echoed}))
     hold(tracker, ("update_class domain=demo&class=one&mindevcount=1", {"mindevcount": "1"}))
+
+
+def test_hosts_are_known_before_they_are_checked(tracker: Tracker) -> None:
+    hold(
+        tracker,
+        ("create_host host=far&ip=10.0.0.1&port=7500", "OK"),
+        ("create_host host=far", "host_exists"),
+        ("create_host host=far&ip=10.0.0.2&port=7500&status=bogus", "host_exists"),
+        ("create_host host=other&port=7500&status=bogus", "no_ip"),
+        ("create_host host=other&ip=10.0.0.2&port=7500&status=bogus", "unknown_state"),
+        ("update_host host=nosuch&status=bogus", "host_not_found"),
+    )
+
+
+def test_an_empty_value_takes_a_hosts_other_address_away(tracker: Tracker) -> None:
+    alternative = "getport=7501&altip=10.9.0.7&altmask=10.9.0.0/16"
+    created = tracker.ask(f"create_host host=alt&ip=10.0.0.7&port=7500&{alternative}")
+    given = {"host1_http_get_port": "7501", "host1_altip": "10.9.0.7"}
+    taken = {"host1_http_get_port": "", "host1_altip": "", "host1_altmask": ""}
+    hold(
+        tracker,
+        (f"get_hosts hostid={created.args['hostid']}", given),
+        ("update_host host=alt&getport=&altip=&altmask=", {"hostname": "alt"}),
+        (f"get_hosts hostid={created.args['hostid']}", taken),
+        ("create_host host=alt2&ip=10.0.0.8&port=7500&altip=", "OK"),
+        ("create_host host=alt3&ip=10.0.0.9&port=7500&altip=", "OK"),
+        ("update_host host=alt&ip=&port=&status=", "OK"),
+        (f"get_hosts hostid={created.args['hostid']}", {"host1_hostip": "10.0.0.7"}),
+    )
+
+
+def test_a_number_that_is_none_chooses_no_host_and_no_device(tracker: Tracker) -> None:
+    hold(
+        tracker,
+        ("get_hosts hostid=1x", {"hosts": "1", "host1_hostname": "own"}),
+        *((f"get_hosts hostid={text}", {"hosts": "0"}) for text in ("", "0", "x", "-1")),
+        ("get_devices devid=%201", {"devices": "1", "dev1_devid": "1"}),
+        *((f"get_devices devid={text}", {"devices": "0"}) for text in ("", "0", "x", "-1")),
+        ("set_state host=own&device=x&state=alive", "bad_params"),
+        ("set_weight host=own&device=x&weight=1", "bad_params"),
+        ("set_weight host=nosuch&device=1&weight=1", "host_mismatch"),
+        ("set_weight host=own&device=1x&weight=100x", "OK"),
+    )
+
+
+def test_a_new_device_needs_a_plain_number(tracker: Tracker) -> None:
+    hold(
+        tracker,
+        ("create_device hostname=own&devid=9x", "invalid_devid"),
+        ("create_device hostname=own&devid=%2B9", "invalid_devid"),
+        ("create_device hostname=own&devid=9x&state=bogus", "invalid_state"),
+        ("create_device hostid=x&devid=9", "bad_args"),
+        ("create_device hostid=0&devid=9", "bad_args"),
+        ("create_device hostid=x&hostname=own&devid=9", "OK"),
+        ("create_device hostid=99&hostname=own&devid=10", "unknown_hostid"),
+        ("get_devices devid=9", {"dev1_hostid": "1", "dev1_status": "alive"}),
+    )

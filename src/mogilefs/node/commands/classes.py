@@ -123,6 +123,7 @@ def _echoed_count(request: Request) -> str:
 
 _LEADING_DECIMAL = re.compile(r"\s*\+?0*(\d+(?:\.\d*[1-9])?)")
 
+
 def _class_settings(request: Request) -> dict[str, object]:
     """The columns that a request sets, checked."""
     mindevcount = number(request.args.get("mindevcount"))

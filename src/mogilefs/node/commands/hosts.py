@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections.abc import Mapping
+from typing import TypeVar
 
 from ...wire import Request
 from ..registry import DEVICE_STATES, HOST_STATES, Device, Host
@@ -11,6 +14,8 @@ from .table import CommandError, Context, Values, command, number
 
 MAX_DEVID = 2**24 - 1
 """The highest device number: MogileFS's column is a MEDIUMINT UNSIGNED."""
+
+T = TypeVar("T")
 
 _COLUMNS = {
     "ip": "hostip",
@@ -22,16 +27,26 @@ _COLUMNS = {
 }
 """Arguments of create_host and update_host, and the columns that they fill."""
 
+_REMOVABLE = {name: _COLUMNS[name] for name in ("getport", "altip", "altmask")}
+"""Those whose value is taken away where they are given empty."""
+
 
 def _text(value: object) -> object:
     return "" if value is None else value
 
 
+def _chosen(known: Mapping[int, T], number_text: str | None) -> list[T]:
+    """All of them, or that of a number; what is no number counts as 0, which none has."""
+    if number_text is None:
+        return list(known.values())
+    found = known.get(number(number_text))
+    return [] if found is None else [found]
+
+
 @command("get_hosts")
 def get_hosts(ctx: Context, request: Request) -> Values:
     """Every host, or that of ``hostid``."""
-    wanted = request.given("hostid")
-    hosts = [h for h in ctx.registry.hosts.values() if wanted in (None, str(h.hostid))]
+    hosts = _chosen(ctx.registry.hosts, request.args.get("hostid"))
     values: Values = {"hosts": len(hosts)}
     for index, host in enumerate(hosts, 1):
         fields = {
@@ -52,12 +67,12 @@ def get_hosts(ctx: Context, request: Request) -> Values:
 async def create_host(ctx: Context, request: Request) -> Values:
     """Make a host: a storage node with an address and a port."""
     name = _host_name(request)
+    if ctx.registry.host_named(name) is not None:
+        raise CommandError("host_exists", f"Host {name!r} is there already")
     for argument in ("ip", "port"):
         if request.given(argument) is None:
             raise CommandError(f"no_{argument}", f"No {argument} provided")
     settings = {"status": "down"} | _host_settings(request)
-    if ctx.registry.host_named(name) is not None:
-        raise CommandError("host_exists", f"Host {name!r} is there already")
     await change(ctx, lambda db: _insert_host(db, name, settings))
     return _host_values(ctx, name)
 
@@ -74,11 +89,13 @@ def _host_settings(request: Request) -> dict[str, object]:
         column: request.args[argument]
         for argument, column in _COLUMNS.items()
         if request.given(argument) is not None
+    } | {
+        column: None for argument, column in _REMOVABLE.items() if request.args.get(argument) == ""
     }
     if settings.get("status", "down") not in HOST_STATES:
         raise CommandError("unknown_state", f"No host state {settings['status']!r}")
     for column in ("http_port", "http_get_port"):
-        if column in settings:
+        if settings.get(column) is not None:
             settings[column] = _port(str(settings[column]))
     return settings
 
@@ -152,8 +169,7 @@ def _known_host(ctx: Context, name: str) -> Host:
 @command("get_devices")
 def get_devices(ctx: Context, request: Request) -> Values:
     """Every device, or that of ``devid``, with what the monitor saw of it."""
-    wanted = request.given("devid")
-    devices = [d for d in ctx.registry.devices.values() if wanted in (None, str(d.devid))]
+    devices = _chosen(ctx.registry.devices, request.args.get("devid"))
     values: Values = {"devices": len(devices)}
     for index, device in enumerate(devices, 1):
         fields = _device_fields(ctx, device)
@@ -185,11 +201,11 @@ def _device_fields(ctx: Context, device: Device) -> Values:
 async def create_device(ctx: Context, request: Request) -> Values:
     """Make a device; one of the node's own host gets its directory."""
     state = request.given("state") or "alive"
-    devid = number(request.given("devid"))
-    if not 0 < devid <= MAX_DEVID:
-        raise CommandError("invalid_devid", f"The devid must be a number from 1 to {MAX_DEVID}")
     if state not in DEVICE_STATES:
         raise CommandError("invalid_state", f"No device state {state!r}")
+    devid = number(_digits(request, "devid"))
+    if not 0 < devid <= MAX_DEVID:
+        raise CommandError("invalid_devid", f"The devid must be a number from 1 to {MAX_DEVID}")
     host = _host_of_new_device(ctx, request)
     if devid in ctx.registry.devices:
         raise CommandError("existing_devid", f"Device {devid} is there already")
@@ -200,8 +216,14 @@ async def create_device(ctx: Context, request: Request) -> Values:
     return {}
 
 
+def _digits(request: Request, name: str) -> str | None:
+    """A number that is nothing else but digits: create_device reads no other."""
+    text = request.given(name)
+    return text if text is not None and re.fullmatch("[0-9]+", text) else None
+
+
 def _host_of_new_device(ctx: Context, request: Request) -> Host:
-    hostid, name = request.given("hostid"), request.given("hostname")
+    hostid, name = _digits(request, "hostid"), request.given("hostname")
     if hostid is not None:
         host = ctx.registry.hosts.get(number(hostid))
         if host is None:
@@ -224,14 +246,14 @@ def _insert_device(db: sqlite3.Connection, devid: int, hostid: int, state: str) 
 
 def _device_of_host(ctx: Context, request: Request) -> Device:
     """The device that a request names together with its host."""
-    host, device = request.given("host"), request.given("device")
-    if host is None or device is None:
+    host, devid = request.given("host"), number(request.given("device"))
+    if host is None or devid == 0:
         raise CommandError("bad_params", "Neither host nor device may be left out")
-    found = ctx.registry.devices.get(number(device))
+    found = ctx.registry.devices.get(devid)
     if found is None:
-        raise CommandError("no_device", f"No device {device!r}")
+        raise CommandError("no_device", f"No device {devid}")
     if found.host.name != host:
-        raise CommandError("host_mismatch", f"Device {device} is not on host {host!r}")
+        raise CommandError("host_mismatch", f"Device {devid} is not on host {host!r}")
     return found
 
 
