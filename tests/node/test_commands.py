@@ -6,6 +6,7 @@ values of the reply.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 
@@ -143,3 +144,51 @@ def test_a_new_device_needs_a_plain_number(tracker: Tracker) -> None:
         ("create_device hostid=99&hostname=own&devid=10", "unknown_hostid"),
         ("get_devices devid=9", {"dev1_hostid": "1", "dev1_status": "alive"}),
     )
+
+
+def fill(node: Node, table: str, columns: str, rows: list[tuple[object, ...]]) -> None:
+    """Rows written straight into the catalogue, as another program would."""
+    marks = ", ".join("?" * len(columns.split(",")))
+    sql = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # the test's own
+    asyncio.run(node.catalog.write(lambda db: db.executemany(sql, rows)))
+
+
+def test_list_keys_takes_zero_for_a_prefix_and_minds_the_case_of_after(
+    node: Node, tracker: Tracker
+) -> None:
+    hold(tracker, ("create_domain domain=listed", "OK"))
+    ((dmid,),) = node.catalog.read("SELECT dmid FROM domain WHERE namespace = 'listed'")
+    columns = "fid, dmid, dkey, length, classid, devcount"
+    keys = ["0", "0a", "Fruit/fig", "fruit/apple"]
+    fill(node, "file", columns, [(1000 + n, dmid, key, 0, 0, 0) for n, key in enumerate(keys)])
+    hold(
+        tracker,
+        ("list_keys domain=listed&prefix=0", {"key_count": "2", "key_2": "0a"}),
+        ("list_keys domain=listed&prefix=0&after=0", {"key_count": "1", "key_1": "0a"}),
+        ("list_keys domain=listed&prefix=F&after=0", {"key_1": "Fruit/fig", "key_count": "2"}),
+        ("list_keys domain=listed&prefix=FRUIT/", {"key_count": "2"}),
+        ("list_keys domain=listed&prefix=fruit/&after=Fruit/fig", "after_mismatch"),
+        ("list_keys domain=listed&prefix=Fruit/&after=Fruit/fig", {"key_1": "fruit/apple"}),
+        ("list_keys domain=listed&limit=-1", {"key_count": "4"}),
+    )
+
+
+def test_list_fids_below_zero_is_as_many_as_there_may_be(node: Node, tracker: Tracker) -> None:
+    columns = "fid, dmid, dkey, length, classid, devcount"
+    fill(node, "file", columns, [(2000 + n, 1, f"fid{n}", 0, 0, 0) for n in range(501)])
+    hold(
+        tracker,
+        ("list_fids from=1999&to=-1", {"fid_count": "500"}),
+        ("list_fids from=1999&to=501", {"fid_count": "500"}),
+        ("list_fids from=1999&to=x", {"fid_count": "100"}),
+        ("list_fids from=x&to=1", {"fid_count": "1"}),
+    )
+
+
+def test_file_debug_tells_the_two_queues_apart(node: Node, tracker: Tracker) -> None:
+    never = 2147483647
+    columns = "fid, devid, type, nexttry, arg"
+    fill(node, "file_to_queue", columns, [(7000, 2, 2, never, "3"), (7000, None, 1, never, None)])
+    moved = {"rebqueue_type": "2", "rebqueue_devid": "2", "rebqueue_arg": "3"}
+    checked = {"fsckqueue_type": "1", "fsckqueue_devid": "", "fsckqueue_nexttry": str(never)}
+    hold(tracker, ("file_debug fid=7000", moved | checked | {"checksum": "NONE"}))

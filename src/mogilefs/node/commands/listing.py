@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...wire import Request, to_bytes
 from ..catalog import Row
+from ..jobs.records import FSCK_QUEUE, REBALANCE_QUEUE
 from ..keys import list_prefix
 from ..registry import setting
 from .copies import stored_checksum
@@ -22,9 +23,9 @@ MAX_FIDS = 500
 def list_keys(ctx: Context, request: Request) -> Values:
     """Keys of a domain in the order of their bytes, a page at a time."""
     domain = ctx.domain(request)
-    prefix, after = request.given("prefix") or "", request.args.get("after", "")
+    prefix, after = request.args.get("prefix", ""), request.args.get("after", "")
     exact = setting(ctx.catalog, "case_sensitive_list_keys") == "1"
-    if after and prefix and not _starts(after, prefix, exact=exact):
+    if request.given("after") is not None and not _starts(after, prefix):
         raise CommandError("after_mismatch", f"{after!r} does not begin with {prefix!r}")
     keys = list_prefix(
         ctx.catalog, domain.dmid, to_bytes(prefix), to_bytes(after), _limit(request), exact=exact
@@ -41,11 +42,9 @@ def _limit(request: Request) -> int:
     return limit if 0 <= limit <= MAX_KEYS else MAX_KEYS
 
 
-def _starts(after: str, prefix: str, *, exact: bool) -> bool:
-    """Does ``after`` lie under the prefix? A dot in the prefix stands for any character, as in
-    the original, where the prefix is taken as a regular expression here."""
-    if not exact:
-        after, prefix = after.lower(), prefix.lower()
+def _starts(after: str, prefix: str) -> bool:
+    """Does ``after`` lie under the prefix? Case always matters here, and a dot in the prefix stands
+    for any character, as in the original, where the prefix is taken as a regular expression."""
     return len(after) >= len(prefix) and all(
         wanted in (".", got) for wanted, got in zip(prefix, after, strict=False)
     )
@@ -54,9 +53,9 @@ def _starts(after: str, prefix: str, *, exact: bool) -> bool:
 @command("list_fids")
 def list_fids(ctx: Context, request: Request) -> Values:
     """Files by number: those above ``from``, ``to`` of them (a count, whatever its name says)."""
-    count = number(request.given("to"))
+    count = number(request.given("to")) or DEFAULT_FIDS
     if not 0 < count <= MAX_FIDS:
-        count = MAX_FIDS if count > 0 else DEFAULT_FIDS
+        count = MAX_FIDS
     rows = ctx.catalog.read(
         "SELECT fid, dmid, dkey, length, classid, devcount FROM file WHERE fid > ?"
         " ORDER BY fid LIMIT ?",
@@ -117,19 +116,21 @@ def _debug_file(ctx: Context, fid: int) -> Values:
     return {f"fid_{name}": value for name, value in fields.items()}
 
 
+_TODO = "fid, devid, type, nexttry, failcount, flags, arg"
 _QUEUES = {
-    "tempfile": ("tempfile", "classid, dmid, dkey, devids"),
-    "replqueue": ("file_to_replicate", "fid, nexttry, fromdevid, failcount, flags"),
-    "delqueue": ("file_to_delete2", "fid, nexttry, failcount"),
-    "fsckqueue": ("file_to_queue", "fid, devid, type, nexttry, failcount, flags, arg"),
+    "tempfile": ("tempfile WHERE", "classid, dmid, dkey, devids"),
+    "replqueue": ("file_to_replicate WHERE", "fid, nexttry, fromdevid, failcount, flags"),
+    "delqueue": ("file_to_delete2 WHERE", "fid, nexttry, failcount"),
+    "rebqueue": (f"file_to_queue WHERE type = {REBALANCE_QUEUE} AND", _TODO),
+    "fsckqueue": (f"file_to_queue WHERE type = {FSCK_QUEUE} AND", _TODO),
 }
-"""How file_debug calls what a file waits in: table and columns."""
+"""How file_debug calls what a file waits in: whose rows, and their columns."""
 
 
 def _debug_queues(ctx: Context, fid: int) -> Values:
     values: Values = {}
-    for prefix, (table, columns) in _QUEUES.items():
-        rows = ctx.catalog.read(f"SELECT {columns} FROM {table} WHERE fid = ?", (fid,))  # noqa: S608 # ours
+    for prefix, (rows_of, columns) in _QUEUES.items():
+        rows = ctx.catalog.read(f"SELECT {columns} FROM {rows_of} fid = ?", (fid,))  # noqa: S608 # ours
         for row in rows:
             for name, value in zip(columns.split(", "), row, strict=True):
                 values[f"{prefix}_{name}"] = "" if value is None else value
