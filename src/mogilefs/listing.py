@@ -24,8 +24,9 @@ class KeyPages:
     """The keys that begin with ``prefix``, page by page, in the tracker's order.
 
     A tracker compares without case where its database does; only true matches come out. It
-    takes a prefix for a pattern once ``after`` is given too, so a prefix that is not plain is
-    only sent with the first page; later pages end where the prefix does.
+    takes a prefix for a pattern, whose case matters, once ``after`` is given too, so a prefix
+    that is not plain, or not spelt so in ``after``, is only sent with the first page; later
+    pages end where the prefix does.
     """
 
     def __init__(
@@ -44,7 +45,8 @@ class KeyPages:
     def next(self) -> Op[list[str]]:
         """The keys of the next page; ``ended`` says whether more may follow."""
         client = self._client
-        prefix = self._prefix if self._first or self._plain else None
+        plain = self._plain and self._after.startswith(self._prefix)
+        prefix = self._prefix if self._first or plain else None
         after = None if self._first else self._after
         page = PAGE if self._left is None else min(PAGE, self._left)
         args = {"domain": client.domain, "prefix": prefix, "after": after, "limit": page}
@@ -54,8 +56,15 @@ class KeyPages:
             return []
         found = _listed(answers[0].values())
         self.ended = len(found) < page or (prefix is None and self._beyond(found[-1]))
-        self._first, self._after = False, found[-1] if found else ""
+        self._first, self._after = False, self._following(found[-1]) if found else ""
         return self._wanted(found)
+
+    def _following(self, last: str) -> str:
+        """Where the next page begins: not among other spellings that lie before the prefix."""
+        prefix = wire.to_bytes(self._prefix)
+        if not prefix or wire.to_bytes(last) >= prefix:
+            return last
+        return max(last, _below(prefix), key=wire.to_bytes)
 
     def _wanted(self, found: list[str]) -> list[str]:
         keys = [key for key in found if key.startswith(self._prefix)]
@@ -67,6 +76,12 @@ class KeyPages:
 
     def _beyond(self, key: str) -> bool:
         return not key.casefold().startswith(self._prefix.casefold())
+
+
+def _below(prefix: bytes) -> str:
+    """A text below ``prefix`` that no key in UTF-8 lies behind, but for those with the prefix."""
+    last = prefix[-1]
+    return wire.to_text(prefix[:-1] + (bytes([last - 1, 0xFF]) if last else b""))
 
 
 def _listed(values: dict[str, str]) -> list[str]:

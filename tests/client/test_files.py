@@ -653,6 +653,14 @@ def test_a_prefix_does_not_match_the_other_case(client: Any, name: str) -> None:
     assert list(client.keys(f"{name}/upp")) == [f"{name}/upper"]
 
 
+def test_a_page_may_end_at_another_spelling_of_the_prefix(client: Any, name: str) -> None:
+    for key in ("UPPER", "Upper", "between", "upper", "uppers"):
+        client.store(f"{name}/{key}", b"")
+    assert list(client.keys(f"{name}/upp", limit=1)) == [f"{name}/upper"]
+    assert list(client.keys(f"{name}/Upp", limit=1)) == [f"{name}/Upper"]
+    assert list(client.keys(f"{name}/UPP", limit=2)) == [f"{name}/UPPER"]
+
+
 @pytest.fixture(scope="module")
 def many(whole: WholeCluster) -> list[str]:
     """More keys than fit into one reply."""
