@@ -7,12 +7,15 @@ values of the reply.
 from __future__ import annotations
 
 import asyncio
+import http.client
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 
 from mogilefs.node import Node
+from tests.support.farm import until
 from tests.support.recorded import Reply, Tracker
 
 Expected = str | Mapping[str, str]
@@ -192,3 +195,68 @@ def test_file_debug_tells_the_two_queues_apart(node: Node, tracker: Tracker) -> 
     moved = {"rebqueue_type": "2", "rebqueue_devid": "2", "rebqueue_arg": "3"}
     checked = {"fsckqueue_type": "1", "fsckqueue_devid": "", "fsckqueue_nexttry": str(never)}
     hold(tracker, ("file_debug fid=7000", moved | checked | {"checksum": "NONE"}))
+
+
+def open_upload(tracker: Tracker, key: str = "k", more: str = "") -> dict[str, str]:
+    reply = tracker.ask(f"create_open domain=demo&key={key}&class=one{more}")
+    assert reply.status == "OK", reply
+    return reply.args
+
+
+def put(path: str, body: bytes) -> None:
+    url = urlsplit(path)
+    with closing(http.client.HTTPConnection(url.netloc, timeout=20)) as connection:
+        connection.request("PUT", url.path, body)
+        assert connection.getresponse().status // 100 == 2
+
+
+def closing_line(opened: Mapping[str, str], more: str = "") -> str:
+    where = "&".join(f"{name}={opened[name]}" for name in ("fid", "devid", "path"))
+    return f"create_close domain=demo&key=k&{where}{more}"
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [("x", "size_mismatch"), ("00", "size_mismatch"), ("-5", "OK"), ("3x", "OK")],
+)
+def test_a_size_is_compared_unless_it_is_none(tracker: Tracker, size: str, expected: str) -> None:
+    opened = open_upload(tracker)
+    put(opened["path"], b"abc")
+    hold(tracker, (closing_line(opened, f"&size={size}"), expected))
+
+
+def test_a_device_that_was_not_offered_ends_the_upload(node: Node, tracker: Tracker) -> None:
+    opened = open_upload(tracker)
+    other = "2" if opened["devid"] == "1" else "1"
+    path = opened["path"].replace(f"/dev{opened['devid']}/", f"/dev{other}/")
+    put(path, b"abc")
+    moved = {**opened, "devid": other, "path": path}
+    hold(
+        tracker,
+        (closing_line(opened | {"devid": other}), "bogus_args"),
+        (
+            closing_line(moved, "&checksum=x"),
+            "invalid_checksum_format",
+        ),
+        (closing_line(moved), "invalid_destdev"),
+        (closing_line(opened), "no_temp_file"),
+    )
+    until(lambda: not node.devices.exists(int(other), int(opened["fid"])))
+
+
+def test_a_client_of_the_other_network_uploads_to_the_other_address(
+    node: Node, tracker: Tracker
+) -> None:
+    hold(tracker, ("update_host host=own&altip=127.0.0.9&altmask=10.0.0.0/8", "OK"))
+    opened = open_upload(tracker, more="&zone=alt")
+    assert opened["path"].startswith("http://127.0.0.9:")
+    several = open_upload(tracker, more="&zone=alt&multi_dest=1")
+    assert several["path_1"].startswith("http://127.0.0.9:")
+    put(opened["path"].replace("127.0.0.9", "127.0.0.1"), b"abc")
+    hold(
+        tracker,
+        (closing_line(opened), "bogus_args"),
+        (closing_line(opened, "&zone=alt"), "OK"),
+        ("get_paths domain=demo&key=k&zone=alt", {"path1": opened["path"]}),
+        ("update_host host=own&altip=&altmask=", "OK"),
+    )

@@ -206,10 +206,18 @@ class Registry:
         observed = self.observed.get(devid)
         return observed is not None and observed.state in ("writeable", "readable")
 
-    def write_url(self, devid: int, fid: int) -> str:
+    def reachable(self, devid: int) -> bool:
+        """Is the device not known to give nothing?"""
+        observed = self.observed.get(devid)
+        return observed is None or observed.state != "unreachable"
+
+    def write_url(
+        self, devid: int, fid: int, peer: str | None = None, zone: str | None = None
+    ) -> str:
         """Where a client PUTs a file: what create_open hands out."""
         host = self.devices[devid].host
-        return f"http://{format_address(host.ip, host.http_port)}{url_path(devid, fid)}"
+        address = host.address(peer, zone=zone) if host.altip else host.ip
+        return f"http://{format_address(address, host.http_port)}{url_path(devid, fid)}"
 
     def read_url(
         self, devid: int, fid: int, peer: str | None = None, zone: str | None = None

@@ -35,13 +35,15 @@ async def create_open(ctx: Context, request: Request) -> Values:
     devids = [device.devid for device in devices]
     fid = await _record(ctx, request, (classid, domain.dmid, request.args.get("key", "")), devids)
     values: Values = {"fid": fid}
+    zone = request.given("zone")
     if several:
         values["dev_count"] = len(devids)
         for index, devid in enumerate(devids, 1):
             values[f"devid_{index}"] = devid
-            values[f"path_{index}"] = ctx.registry.write_url(devid, fid)
+            values[f"path_{index}"] = ctx.registry.write_url(devid, fid, ctx.peer, zone)
     else:
-        values |= {"devid": devids[0], "path": ctx.registry.write_url(devids[0], fid)}
+        path = ctx.registry.write_url(devids[0], fid, ctx.peer, zone)
+        values |= {"devid": devids[0], "path": path}
     return values | (_profile() if request.given("debug_profile") else {})
 
 
@@ -100,8 +102,8 @@ class Upload:
     devid: int
     key: str
     dmid: int
-    size: int
-    """0 where the client does not say."""
+    size: int | None
+    """None where the client does not say."""
     checksum: tuple[str, str] | None
     """Algorithm and digest in lower-case hex."""
     verify: bool
@@ -114,9 +116,12 @@ async def create_close(ctx: Context, request: Request) -> Values:
     Without a key the upload is cancelled.
     """
     upload = _upload(ctx, request)
-    classid, devids = _tempfile(ctx, upload)
+    classid, devids = _tempfile(ctx, upload.fid)
+    if upload.devid not in devids:
+        await _discard(ctx, upload)
+        raise CommandError("invalid_destdev", f"Device {upload.devid} was not offered")
     if not upload.key:
-        await _discard(ctx, upload.fid)
+        await _discard(ctx, upload)
         return {}
     try:
         length = await _verified_length(ctx, upload)
@@ -124,7 +129,7 @@ async def create_close(ctx: Context, request: Request) -> Values:
         stored = _stored(ctx, upload, classid, length)
         replaced = await _make_durable(ctx, stored)
     except CommandError:
-        await _discard(ctx, upload.fid)
+        await _discard(ctx, upload)
         raise
     if replaced:
         ctx.node.wake("delete")
@@ -138,9 +143,10 @@ def _upload(ctx: Context, request: Request) -> Upload:
     for name in ("fid", "devid", "path"):
         if request.given(name) is None:
             raise CommandError(f"no_{name}", f"No {name} provided")
+    checksum = _checksum(request.given("checksum"))
     fid, devid = number(request.args["fid"]), number(request.args["devid"])
     if devid not in ctx.registry.devices or request.args["path"] != ctx.registry.write_url(
-        devid, fid
+        devid, fid, ctx.peer, request.given("zone")
     ):
         raise CommandError("bogus_args", "The path is not the one that was given out")
     return Upload(
@@ -148,10 +154,15 @@ def _upload(ctx: Context, request: Request) -> Upload:
         devid,
         request.args.get("key", ""),
         domain.dmid,
-        number(request.given("size")),
-        _checksum(request.given("checksum")),
+        _size(request),
+        checksum,
         request.given("checksumverify") is not None,
     )
+
+
+def _size(request: Request) -> int | None:
+    size = request.given("size")
+    return None if size is None or number(size) < 0 else number(size)
 
 
 def _checksum(text: str | None) -> tuple[str, str] | None:
@@ -163,15 +174,12 @@ def _checksum(text: str | None) -> tuple[str, str] | None:
     return match[1] or match[3], (match[2] or match[4]).lower()
 
 
-def _tempfile(ctx: Context, upload: Upload) -> tuple[int, list[int]]:
-    """The class and devices of the open upload."""
-    rows = ctx.catalog.read("SELECT classid, devids FROM tempfile WHERE fid = ?", (upload.fid,))
+def _tempfile(ctx: Context, fid: int) -> tuple[int, list[int]]:
+    """The class and devices of an open upload."""
+    rows = ctx.catalog.read("SELECT classid, devids FROM tempfile WHERE fid = ?", (fid,))
     if not rows:
-        raise _no_temp_file(upload.fid)
-    devids = [int(devid) for devid in (rows[0][1] or "").split(",") if devid]
-    if upload.devid not in devids:
-        raise CommandError("invalid_destdev", f"Device {upload.devid} was not offered")
-    return rows[0][0], devids
+        raise _no_temp_file(fid)
+    return rows[0][0], [int(devid) for devid in (rows[0][1] or "").split(",") if devid]
 
 
 def _no_temp_file(fid: int) -> CommandError:
@@ -183,7 +191,7 @@ async def _verified_length(ctx: Context, upload: Upload) -> int:
     length = await length_of(ctx, upload.devid, upload.fid)
     if length is None:
         raise CommandError("size_verify_error", f"Fid {upload.fid} is not on {upload.devid}")
-    if upload.size and upload.size != length:
+    if upload.size not in (None, length):
         raise CommandError(
             "size_mismatch", f"Expected {upload.size} bytes, device {upload.devid} has {length}"
         )
@@ -290,20 +298,21 @@ def _take_away(db: sqlite3.Connection, dmid: int, key: bytes) -> bool:
 _QUEUE_DELETE = "INSERT OR REPLACE INTO file_to_delete2 (fid, nexttry, failcount) VALUES (?, ?, 0)"
 
 
-async def _discard(ctx: Context, fid: int) -> None:
+async def _discard(ctx: Context, upload: Upload) -> None:
     """An upload that came to nothing: whatever bytes there are will be deleted."""
-    await ctx.catalog.write(lambda db: discard_upload(db, fid))
+    await ctx.catalog.write(lambda db: discard_upload(db, upload.fid, upload.devid))
     ctx.node.wake("delete")
 
 
-def discard_upload(db: sqlite3.Connection, fid: int) -> None:
-    """End an open upload: its devices become locations, and the fid is queued for deletion."""
+def discard_upload(db: sqlite3.Connection, fid: int, put_on: int) -> None:
+    """End an open upload: its devices, and that where a client says that it put the bytes, become
+    locations, and the fid is queued for deletion."""
     row = db.execute("SELECT devids FROM tempfile WHERE fid = ?", (fid,)).fetchone()
     if row is None:
         raise _no_temp_file(fid)
     db.execute("DELETE FROM tempfile WHERE fid = ?", (fid,))
     db.executemany(
         "INSERT OR IGNORE INTO file_on (fid, devid) VALUES (?, ?)",
-        [(fid, int(devid)) for devid in (row[0] or "").split(",") if devid],
+        [(fid, int(devid)) for devid in (row[0] or "").split(",") if devid] + [(fid, put_on)],
     )
     db.execute(_QUEUE_DELETE, (fid, int(time.time())))
