@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -260,3 +261,40 @@ def test_a_client_of_the_other_network_uploads_to_the_other_address(
         ("get_paths domain=demo&key=k&zone=alt", {"path1": opened["path"]}),
         ("update_host host=own&altip=&altmask=", "OK"),
     )
+
+
+def test_a_file_on_no_device_changes_no_class(node: Node, tracker: Tracker) -> None:
+    fill(node, "file", "fid, dmid, dkey, length, classid, devcount", [(3000, 1, "lost", 1, 0, 0)])
+    hold(
+        tracker,
+        ("updateclass domain=demo&key=lost&class=one", "no_devices"),
+        ("updateclass domain=demo&key=lost&class=nosuch", "class_not_found"),
+    )
+
+
+def test_what_cannot_be_read_is_a_path_only_where_no_other_is(node: Node, tracker: Tracker) -> None:
+    columns = "fid, dmid, dkey, length, classid, devcount"
+    fill(node, "file", columns, [(4000, 1, "half", 3, 0, 2)])
+    hold(tracker, ("create_device hostname=own&devid=40&state=down", "OK"))
+    fill(node, "file_on", "fid, devid", [(4000, 1), (4000, 40)])
+    good, down = (f"/dev{devid}/0/000/004/0000004000.fid" for devid in (1, 40))
+    base = tracker.ask("get_paths domain=demo&key=half&noverify=1").args["path1"].removesuffix(good)
+    hold(
+        tracker,
+        ("get_paths domain=demo&key=half&noverify=1", {"paths": "1", "path1": base + good}),
+        ("get_paths domain=demo&key=half", {"paths": "1", "path1": base + down}),
+    )
+    put(base + good, b"abc")
+    hold(tracker, ("get_paths domain=demo&key=half", {"paths": "1", "path1": base + good}))
+
+
+def test_a_disk_that_is_gone_is_left_out_also_unverified(node: Node, tracker: Tracker) -> None:
+    hold(tracker, ("create_device hostname=own&devid=50", "OK"))
+    until(lambda: node.registry.seen_writable(50))
+    fill(node, "file", "fid, dmid, dkey, length, classid, devcount", [(5000, 1, "two", 3, 0, 2)])
+    fill(node, "file_on", "fid, devid", [(5000, 1), (5000, 50)])
+    hold(tracker, ("get_paths domain=demo&key=two&noverify=1", {"paths": "2"}))
+    shutil.rmtree(node.devices.directory(50))
+    until(lambda: not node.registry.reachable(50))
+    hold(tracker, ("get_paths domain=demo&key=two&noverify=1", {"paths": "1"}))
+    hold(tracker, ("set_state host=own&device=50&state=dead", "OK"))

@@ -45,10 +45,10 @@ def get_paths(ctx: Context, request: Request) -> Values | Awaitable[Values]:
     devices = ctx.registry.devices
     held = [devices[row[2]] for row in rows if row[2] in devices]
     wanted = max(number(request.given("pathcount")), DEFAULT_PATHS)
-    readable = reading_order(held)
+    readable = reading_order([d for d in held if ctx.registry.reachable(d.devid)])
     zone = request.given("zone")
     if request.given("noverify") is not None:
-        return _paths(ctx, fid, readable[:wanted] or held[:1], zone)
+        return _paths(ctx, fid, readable[:wanted] or _last_resort(held, readable), zone)
     if any(not ctx.node.own_host.owns(device.devid) for device in readable):
         return _verified_paths(ctx, (fid, length), (held, readable), wanted, zone)
     found = [device for device in readable if own_length(ctx, device.devid, fid) == length]
@@ -56,8 +56,8 @@ def get_paths(ctx: Context, request: Request) -> Values | Awaitable[Values]:
 
 
 def _last_resort(held: list[Device], readable: list[Device]) -> list[Device]:
-    """A device that may not be read, where no other holds the file."""
-    return [] if readable else held[:1]
+    """A device that cannot be read now, where no other has the file."""
+    return [device for device in held if device not in readable][:1]
 
 
 async def _verified_paths(
@@ -184,6 +184,8 @@ async def updateclass(ctx: Context, request: Request) -> Values:
 
 def _update_class(db: sqlite3.Connection, dmid: int, key: str, classid: int) -> None:
     fid = _fid_of(db, dmid, key, "invalid_key")
+    if db.execute("SELECT 1 FROM file_on WHERE fid = ? LIMIT 1", (fid,)).fetchone() is None:
+        raise CommandError("no_devices", f"The file under key {key!r} is on no device")
     changed = db.execute(
         "UPDATE file SET classid = ? WHERE fid = ? AND classid != ?", (classid, fid, classid)
     ).rowcount
