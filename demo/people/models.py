@@ -44,7 +44,8 @@ class Person(models.Model):
         """Make the thumbnail anew from the original; the lost one's key is deleted."""
         lost = self.thumbnail.name
         with self.avatar.open("rb") as original:
-            self._save_thumbnail(images.thumbnail(original))
+            content = ContentFile(original.read())
+        self._save_thumbnail(images.thumbnail(content))
         self.save(update_fields=["thumbnail"])
         self.thumbnail.storage.delete(str(lost))
 

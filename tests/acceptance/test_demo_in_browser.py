@@ -123,6 +123,20 @@ def test_a_lost_thumbnail_is_offered_to_be_made_again(demo: Demo, page: Page) ->
     assert painted(page, "Thumbnail of Edsger") == 128
 
 
+def test_a_thumbnail_is_not_made_again_from_an_original_that_is_lost(
+    demo: Demo, page: Page
+) -> None:
+    upload(page, demo.address, "Donald", picture("olive"))
+    alive = page.get_by_role("button", name=re.compile("^Take "))
+    while alive.count():
+        alive.first.click()
+    expect(page.get_by_text("The original is lost")).to_be_visible()
+    expect(page.get_by_role("button", name="Make it again")).to_have_count(0)
+    page.goto(demo.address)
+    page.get_by_role("button", name="Make it again").click()
+    expect(page.get_by_role("status")).to_contain_text("replica")
+
+
 @pytest.mark.parametrize("spare", ["back", "fresh"])
 def test_a_device_comes_back_or_a_fresh_one_takes_its_place(
     demo: Demo, page: Page, spare: str
