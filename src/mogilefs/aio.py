@@ -114,10 +114,10 @@ class AsyncFileReader(Closing):
         """The file's length in bytes."""
         return await self._run(self._cursor.size())
 
-    async def read(self, size: int = -1) -> bytes:
+    async def read(self, size: int | None = -1) -> bytes:
         """``size`` bytes, fewer only at the end of the file; all that is left by default."""
         chunks = []
-        left = size
+        left = -1 if size is None else size
         while left and (chunk := await self._run(self._cursor.read(left if left > 0 else CHUNK))):
             chunks.append(chunk)
             left -= len(chunk) if left > 0 else 0
@@ -129,9 +129,11 @@ class AsyncFileReader(Closing):
 
     def tell(self) -> int:
         """The position in bytes."""
+        self._check_open()
         return self._cursor.position
 
     def __aiter__(self) -> AsyncIterator[bytes]:
+        """Chunks as they come, not lines."""
         return self
 
     async def __anext__(self) -> bytes:
@@ -141,9 +143,12 @@ class AsyncFileReader(Closing):
         return chunk
 
     async def _run(self, op: Op[T]) -> T:
+        self._check_open()
+        return await run(op)
+
+    def _check_open(self) -> None:
         if self.closed:
             raise ValueError("I/O operation on closed file")
-        return await run(op)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -161,9 +166,17 @@ class AsyncFileWriter(Closing):
 
     async def write(self, data: bytes) -> int:
         """Take ``data``; how many bytes that was."""
+        self._check_open()
+        return self._draft.file.write(data)
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+        self._check_open()
+        return self._draft.file.tell()
+
+    def _check_open(self) -> None:
         if self.closed:
             raise ValueError("I/O operation on closed file")
-        return self._draft.file.write(data)
 
     async def close(self) -> None:
         """Store what was written; raises what ``store`` raises."""

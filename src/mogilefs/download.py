@@ -51,7 +51,7 @@ class Download:
         self._url = ""
         self._skip = 0
         self._reasons: dict[str, str] = {}
-        self._delivered = False
+        self._delivered = self._closed = False
         self._cause: Exception | None = None
 
     @property
@@ -64,9 +64,12 @@ class Download:
     def read(self, limit: int = CHUNK) -> Op[bytes]:
         """The next bytes, at most ``limit``; ``b""`` at the end.
 
-        Raises StorageUnavailable when no replica has them, KeyNotFound when there is no such key.
+        Raises StorageUnavailable when no replica has them, KeyNotFound when there is no such key,
+        ValueError after ``close``.
         """
         while True:
+            if self._closed and not self._done:
+                raise ValueError(f"{self._key!r} was closed before its end was read")
             if self.size is None and not self._paths:
                 yield from self._find()
             if self._response is None and not self._done:
@@ -203,6 +206,7 @@ class Download:
 
     def close(self) -> None:
         """Stop reading. Bytes that are still to come cost the connection."""
+        self._closed = True
         self._drop()
 
 

@@ -358,6 +358,27 @@ def test_an_opened_file_is_pinned(client: Any, name: str) -> None:
             assert file.read(5) == BODY[:5]
 
 
+def test_an_opened_file_reads_all_that_is_left(client: Any, name: str) -> None:
+    client.store(name, b"0123456789")
+    with client.open(name) as file:
+        for size in (None, -1):
+            file.seek(4)
+            assert file.read(size) == b"456789"
+
+
+@pytest.mark.parametrize("mode", ["rb", "wb"])
+def test_a_closed_file_does_nothing_more(client: Any, name: str, mode: str) -> None:
+    client.store(name, b"bytes")
+    file = client.open(name, mode)
+    assert file.tell() == 0
+    file.close()
+    assert file.closed
+    for act in (file.tell, (lambda: file.write(b"")) if mode == "wb" else file.read):
+        with pytest.raises(ValueError, match="closed"):
+            act()
+    file.close()
+
+
 def test_opening_asks_nothing_and_reading_tells_what_is_missing(client: Any, name: str) -> None:
     with client.open(name) as file, pytest.raises(KeyNotFound):
         file.read(1)
@@ -484,6 +505,18 @@ def test_a_stream_may_be_left_early(client: Any, name: str) -> None:
         assert BODY.startswith(next(iter(stream)))
         assert stream.size == len(BODY)
     assert client.read(name) == BODY
+
+
+def test_a_stream_that_was_closed_does_not_begin_again(client: Any, name: str) -> None:
+    client.store(name, BODY)
+    for stream in (client.stream(name), client.stream(name, paths=client.paths(name))):
+        stream.close()
+        with pytest.raises(ValueError, match="closed"):
+            next(iter(stream))
+    whole = client.stream(name)
+    assert b"".join(whole) == BODY
+    whole.close()
+    assert list(whole) == []
 
 
 def test_known_paths_spare_the_question(client: Any, name: str) -> None:
