@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from .steps import CHUNK, T
+from .steps import CHUNK, T, no_host_name
 
 READS_IN_A_TURN = 16
 """So often a link is read before the loop's other tasks have their turn: 2 MiB at most, about two
@@ -178,9 +178,11 @@ class AsyncNetwork:
         """Connect to the first of the host's addresses that answers."""
         loop = asyncio.get_running_loop()
         failure: OSError = OSError(f"no address for {host}")
-        for family, kind, proto, _, address in await loop.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
-        ):
+        try:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except ValueError as error:
+            raise no_host_name(host) from error
+        for family, kind, proto, _, address in found:
             sock = socket.socket(family, kind, proto)
             try:
                 sock.setblocking(False)

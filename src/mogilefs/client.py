@@ -17,7 +17,7 @@ from .files import Cursor, Draft, FileReader, FileWriter, ReplicaFile
 from .listing import KeyPages
 from .models import checked_key
 from .operations import Operations
-from .steps import CHUNK, Op, T
+from .steps import CHUNK, Op, T, no_host_name
 
 P = ParamSpec("P")
 ClientT = TypeVar("ClientT", bound="Client")
@@ -73,7 +73,10 @@ class BlockingNetwork:
         self._connect_timeout, self._timeout = connect_timeout, timeout
 
     def connect(self, host: str, port: int) -> BlockingLink:
-        sock = socket.create_connection((host, port), self._connect_timeout)
+        try:
+            sock = socket.create_connection((host, port), self._connect_timeout)
+        except ValueError as error:
+            raise no_host_name(host) from error
         try:
             sock.settimeout(self._timeout)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

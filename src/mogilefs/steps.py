@@ -59,3 +59,8 @@ def why(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__
+
+
+def no_host_name(host: str) -> OSError:
+    """For text that cannot be looked up, such as ``a..b``; the resolver raises UnicodeError."""
+    return OSError(f"not a host name: {host!r}")

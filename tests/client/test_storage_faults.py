@@ -179,7 +179,7 @@ def test_no_replica_left(client: Any, tiny: Tiny) -> None:
 
 def test_a_tracker_that_gives_no_url(client: Any, tiny: Tiny) -> None:
     stored = tiny.cluster.add("key", BODY)
-    stored.urls.insert(0, "ftp://elsewhere/dev1/x.fid")
+    stored.urls[:0] = ["ftp://elsewhere/dev1/x.fid", "http://a..b/dev1/x.fid"]
     assert client.read("key") == BODY
 
 

@@ -134,6 +134,14 @@ def test_a_tracker_that_is_not_there(face: MakeClient, two_trackers: Tiny) -> No
         client.store("key", b"again", overwrite=False)
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_tracker_by_no_host_name(face: MakeClient, tiny: Tiny, host: str) -> None:
+    tiny.cluster.add("key", b"body")
+    assert face("domain", [host, *tiny.addresses]).exists("key")
+    with pytest.raises(TrackersUnavailable, match=f"not a host name: '{host}'"):
+        face("domain", host).exists("key")
+
+
 def test_a_tracker_that_is_well_again_is_asked_again(face: MakeClient, tiny: Tiny) -> None:
     tiny.cluster.add("key", b"body")
     tiny.tracker.on["get_paths"] = once(close)
