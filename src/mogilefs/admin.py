@@ -17,7 +17,7 @@ from .cluster import (
 )
 from .config import Address, parse_address
 from .errors import ClassNotFound, DomainNotFound, TrackersUnavailable
-from .models import FileInfo, integer
+from .models import FileInfo, integer, named
 from .operations import Operations
 from .packets import Command
 from .steps import Op
@@ -247,7 +247,7 @@ class AdminOperations:
         """Files of all domains by fid, those above ``after``; at most ``count`` (500)."""
         values = yield from self._command("list_fids", **{"from": after, "to": count})
         rows = cluster.rows(values, "fid_count", "fid_{}_")
-        return [FileInfo.from_values(row["key"], row["domain"], row) for row in rows]
+        return [FileInfo.from_values(named(row, "key"), named(row, "domain"), row) for row in rows]
 
     def debug_fid(self, fid: int) -> Op[dict[str, str]]:
         """All that the tracker knows about a fid, as it says it."""

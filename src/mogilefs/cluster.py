@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .errors import ProtocolError
-from .models import integer
+from .models import integer, named, numbers
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,7 @@ class RebalanceStatus:
 
 def rows(values: Mapping[str, str], count: str, prefix: str) -> list[dict[str, str]]:
     """The numbered groups of a listing: ``prefix`` has ``{}`` where the number stands."""
-    numbers = range(1, integer(values, count, 0) + 1)
-    groups: dict[str, dict[str, str]] = {prefix.format(number): {} for number in numbers}
+    groups: dict[str, dict[str, str]] = {prefix.format(n): {} for n in numbers(values, count)}
     pattern = re.compile(f"({prefix.format('[0-9]+')})(.*)")
     for name, value in values.items():
         match = pattern.fullmatch(name)
@@ -161,31 +160,30 @@ def _counts(values: Mapping[str, str], prefix: str) -> dict[str, int]:
 
 def domains_from(values: Mapping[str, str]) -> list[Domain]:
     """All domains, from ``get_domains``."""
-    numbers = range(1, integer(values, "domains", 0) + 1)
-    return [_domain(values, f"domain{number}") for number in numbers]
+    return [_domain(values, f"domain{number}") for number in numbers(values, "domains")]
 
 
 def _domain(values: Mapping[str, str], name: str) -> Domain:
     groups = rows(values, f"{name}classes", name + "class{}")
-    return Domain(values[name], tuple(map(class_from, groups)))
+    return Domain(named(values, name), tuple(map(class_from, groups)))
 
 
 def settings_from(values: Mapping[str, str]) -> dict[str, str]:
     """All settings, from ``server_settings``."""
-    numbers = range(1, integer(values, "key_count", 0) + 1)
-    return {values[f"key_{n}"]: values.get(f"value_{n}", "") for n in numbers}
+    found = numbers(values, "key_count")
+    return {named(values, f"key_{n}"): values.get(f"value_{n}", "") for n in found}
 
 
 def rebalance_plan_from(values: Mapping[str, str]) -> RebalancePlan:
     """A plan, from ``rebalance_test``."""
-    return RebalancePlan(_devids(values.get("sdevs", "")), _devids(values.get("ddevs", "")))
+    return RebalancePlan(_devids(values, "sdevs"), _devids(values, "ddevs"))
 
 
 def class_from(values: Mapping[str, str]) -> MogileClass:
     """A class, from its group in ``get_domains``."""
     hashtype = values.get("hashtype", "NONE")
     return MogileClass(
-        name=values["name"],
+        name=named(values, "name"),
         mindevcount=integer(values, "mindevcount"),
         replpolicy=values.get("replpolicy", ""),
         hashtype=None if hashtype in ("", "NONE") else hashtype,
@@ -232,7 +230,10 @@ def _known(values: Mapping[str, str], name: str) -> int | None:
 
 def _time(values: Mapping[str, str], name: str) -> datetime | None:
     seconds = integer(values, name, 0)
-    return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
+    try:
+        return datetime.fromtimestamp(seconds, timezone.utc) if seconds else None
+    except (ValueError, OverflowError, OSError) as error:
+        raise ProtocolError(f"not a time in a tracker's reply: {name}={seconds}") from error
 
 
 def stats_from(tracker: str, lines: list[str]) -> TrackerStats:
@@ -260,7 +261,7 @@ def jobs_from(lines: list[str]) -> list[Job]:
             name,
             integer(values, f"{name} count"),
             integer(values, f"{name} desired", 0),
-            tuple(int(pid) for pid in pids.get(name, "").split()),
+            _numbers(pids.get(name, "").split()),
         )
         for name in names
     ]
@@ -293,11 +294,15 @@ def fsck_entry_from(values: Mapping[str, str]) -> FsckEntry:
     )
 
 
-def _devids(text: str) -> tuple[int, ...]:
+def _devids(values: Mapping[str, str], name: str) -> tuple[int, ...]:
+    return _numbers(word for word in values.get(name, "").split(",") if word)
+
+
+def _numbers(words: Iterable[str]) -> tuple[int, ...]:
     try:
-        return tuple(int(number) for number in text.split(",") if number)
-    except ValueError:
-        raise ProtocolError(f"not a list of devices in a tracker's reply: {text!r}") from None
+        return tuple(map(int, words))
+    except ValueError as error:
+        raise ProtocolError(f"not a number in a tracker's reply: {error}") from error
 
 
 def rebalance_status_from(values: Mapping[str, str]) -> RebalanceStatus:
@@ -309,8 +314,8 @@ def rebalance_status_from(values: Mapping[str, str]) -> RebalanceStatus:
         fids_queued=integer(state, "fids_queued", 0),
         bytes_queued=integer(state, "bytes_queued", 0),
         sdev_current=integer(state, "sdev_current", 0),
-        source_devs=_devids(state.get("source_devs", "")),
-        completed_devs=_devids(state.get("completed_devs", "")),
+        source_devs=_devids(state, "source_devs"),
+        completed_devs=_devids(state, "completed_devs"),
         time_started=_time(state, "time_started"),
         time_finished=_time(state, "time_finished"),
         time_stopped=_time(state, "time_stopped"),

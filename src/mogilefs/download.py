@@ -10,7 +10,7 @@ from .http1 import Http, Response, parse_url
 from .models import Located
 from .steps import CHUNK, Op, why
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 _FID = re.compile(r"/0*(\d+)\.fid$")
 
 

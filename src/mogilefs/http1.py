@@ -24,7 +24,10 @@ SMALL_BODY = 64 * 1024
 """A body of up to so many bytes travels in one piece with its head, or is read to its end to
 keep the connection; a larger one that nobody wants costs the connection."""
 
-_URL = re.compile(r"http://(?P<host>\[[^\]]+\]|[^/:@\[\]]+)(?::(?P<port>\d+))?(?P<path>/[!-~]*)")
+_URL = re.compile(
+    r"http://(?P<host>\[[^\]]+\]|[^/:@\[\]]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)"
+)
+_LENGTH = re.compile(r"[0-9]{1,19}")
 _STATUS = re.compile(r"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
 
 
@@ -80,8 +83,8 @@ def _headers(lines: list[str]) -> dict[str, str]:
         name, value = name.lower(), value.strip()
         if not colon or not name or name[-1] in " \t" or name[0] in " \t":
             raise ProtocolError(f"not an HTTP header: {line[:80]!r}")
-        if name == "content-length" and not (value.isascii() and value.isdigit()):
-            raise ProtocolError(f"not a Content-Length: {value!r}")
+        if name == "content-length" and _LENGTH.fullmatch(value) is None:
+            raise ProtocolError(f"not a Content-Length: {value[:80]!r}")
         if name == "content-length" and headers.get(name, value) != value:
             raise ProtocolError("two different Content-Length headers")
         headers[name] = value

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from . import wire
-from .models import integer
+from .models import named, numbers
 from .packets import Command
 from .steps import Op
 
@@ -85,5 +85,4 @@ def _below(prefix: bytes) -> str:
 
 
 def _listed(values: dict[str, str]) -> list[str]:
-    count = integer(values, "key_count", 0)
-    return [values[f"key_{number}"] for number in range(1, count + 1)]
+    return [named(values, f"key_{number}") for number in numbers(values, "key_count")]

@@ -62,11 +62,28 @@ def integer(values: Mapping[str, str], name: str, default: int | None = None) ->
         raise ProtocolError(f"not a number in a tracker's reply: {name}={text!r}") from None
 
 
+def numbers(values: Mapping[str, str], name: str) -> range:
+    """The numbers of a listing's entries, from 1 to the count that ``name`` tells.
+
+    Raises ProtocolError where there cannot be so many.
+    """
+    count = integer(values, name, 0)
+    if not 0 <= count <= len(values):
+        raise ProtocolError(f"not the count in a tracker's reply: {name}={count}")
+    return range(1, count + 1)
+
+
+def named(values: Mapping[str, str], name: str) -> str:
+    """What a tracker's reply must have. Raises ProtocolError where it is missing."""
+    if name not in values:
+        raise ProtocolError(f"missing in a tracker's reply: {name}")
+    return values[name]
+
+
 def paths_of(values: Mapping[str, str]) -> list[str]:
     """The URLs in the reply to ``get_paths``."""
-    count = integer(values, "paths", 0)
-    names = (f"path{number}" for number in range(1, count + 1))
-    return [values[name] for name in names if values.get(name)]
+    found = (values.get(f"path{number}") for number in numbers(values, "paths"))
+    return [path for path in found if path]
 
 
 def checked_key(key: str) -> str:

@@ -283,6 +283,6 @@ def _last_modified(status: int, headers: dict[str, str]) -> datetime:
         raise ProtocolError(f"answered {status}")
     try:
         moment = parsedate_to_datetime(headers.get("last-modified", ""))
-    except ValueError as error:
+        return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
         raise ProtocolError("sent no Last-Modified") from error
-    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .content import Content, SourceFailed
 from .errors import KeyExists, MogileFSError, ProtocolError, StorageUnavailable
-from .models import FileInfo, checked_key, integer
+from .models import FileInfo, checked_key, integer, numbers
 from .packets import Answer, Command
 from .steps import Op, why
 
@@ -183,7 +183,7 @@ def destinations(opened: dict[str, str]) -> list[tuple[str, str]]:
     """Device number and URL of each place that ``create_open`` offered."""
     if "dev_count" not in opened:
         return [(opened.get("devid", ""), opened.get("path", ""))]
-    count = integer(opened, "dev_count")
     return [
-        (opened.get(f"devid_{n}", ""), opened.get(f"path_{n}", "")) for n in range(1, count + 1)
+        (opened.get(f"devid_{n}", ""), opened.get(f"path_{n}", ""))
+        for n in numbers(opened, "dev_count")
     ]
