@@ -148,6 +148,42 @@ def test_a_run_is_counted_until_the_reset(farm: Farm) -> None:
     assert farm.client.admin.fsck_status().found == {}
 
 
+def test_a_new_run_counts_anew(farm: Farm) -> None:
+    farm.store("face", b"bytes")
+    farm.rows("UPDATE file SET devcount = 7")
+    farm.fsck()
+    farm.client.admin.fsck_start()
+    until(lambda: not farm.client.admin.fsck_status().running)
+    assert farm.client.admin.fsck_status().found == {}
+
+
+def test_another_tracker_counts_no_finding_again(farm: Farm) -> None:
+    farm.store("face", b"bytes")
+    counted = "SELECT value FROM server_settings WHERE field = 'fsck_logid_processed'"
+    for found in (1, 2):
+        farm.rows("UPDATE file SET devcount = 7")
+        farm.fsck()
+        assert farm.rows(counted) == [(str(found),)]
+    farm.client.admin.fsck_clear_log()
+    farm.client.admin.fsck_reset()
+    assert farm.rows(counted) == [("0",)]
+
+
+def test_a_run_may_be_sent_back_to_its_beginning(farm: Farm) -> None:
+    admin = farm.client.admin
+    farm.store("face", b"bytes")
+    farm.fsck()
+    farm.store("newer", b"bytes")
+    farm.rows("UPDATE file SET devcount = 7")
+    farm.rows("INSERT INTO server_settings VALUES ('queue_size_for_fsck', '1')")
+    farm.rows("INSERT INTO file_to_queue (fid, type, nexttry) VALUES (999, 1, 2147483647)")
+    admin.fsck_start()  # nothing is fed while the queue is full
+    admin.fsck_reset()
+    assert admin.fsck_status().running
+    farm.rows("DELETE FROM file_to_queue")
+    until(lambda: admin.fsck_status().found == {"BCNT": 2})
+
+
 def test_a_run_goes_on_after_a_restart(tmp_path: Path) -> None:
     with Farm(tmp_path / "own") as farm:
         fid = farm.store("face", b"bytes", "avatar", 3)
@@ -165,7 +201,7 @@ def test_it_starts_once_and_goes_on_behind_what_was_checked(farm: Farm) -> None:
     farm.fsck()
     farm.rows("INSERT INTO server_settings VALUES ('fsck_host', 'other')")
     with pytest.raises(TrackerError, match="fsck_running"):
-        admin.fsck_reset()
+        admin.fsck_start()
     admin.fsck_stop()
     first = farm.store("first", b"bytes")
     farm.fsck()

@@ -130,6 +130,30 @@ def test_an_operators_drain_is_left_alone(full: Farm) -> None:
     assert on_device(full, 1) == 0
 
 
+def test_it_does_not_run_beside_an_fsck(full: Farm) -> None:
+    admin = full.client.admin
+    admin.set_rebalance_policy("from_devices=1 to_devices=3")
+    for queue in ("fsck", "rebal"):  # full queues: neither run comes to an end
+        full.rows("INSERT INTO server_settings VALUES (?, '1')", f"queue_size_for_{queue}")
+    rows = "(998, 1, 1, 2147483647), (999, 1, 2, 2147483647)"
+    full.rows(f"INSERT INTO file_to_queue (fid, devid, type, nexttry) VALUES {rows}")
+    admin.fsck_start()
+    with pytest.raises(TrackerError, match="fsck_running"):
+        admin.rebalance_start()
+    admin.fsck_stop()
+    admin.rebalance_start()
+    with pytest.raises(TrackerError, match="rebal_running"):
+        admin.fsck_start()
+
+
+def test_another_policy_begins_another_run(full: Farm) -> None:
+    run(full, "from_devices=1 to_devices=3")
+    admin = full.client.admin
+    assert admin.rebalance_status()
+    admin.set_rebalance_policy("from_devices=2 to_devices=3")
+    assert not admin.rebalance_status()
+
+
 def test_it_can_be_stopped_and_says_so(full: Farm) -> None:
     admin = full.client.admin
     admin.set_rebalance_policy("from_devices=1 to_devices=3")
@@ -140,6 +164,8 @@ def test_it_can_be_stopped_and_says_so(full: Farm) -> None:
     for refused in (admin.rebalance_reset, admin.rebalance_start):
         with pytest.raises(TrackerError, match="rebal_running"):
             refused()
+    with pytest.raises(TrackerError, match="no_set_rebal"):
+        admin.set_rebalance_policy("from_devices=2")
     admin.rebalance_stop()
     status = admin.rebalance_status()
     assert status is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ...wire import Request
-from ..jobs import fsckstate
+from ..jobs import fsckstate, rebalance
 from ..registry import setting
 from .table import CommandError, Context, Values, command, number
 
@@ -15,7 +15,9 @@ MAX_LOG_ROWS = 100
 
 @command("fsck_start")
 async def fsck_start(ctx: Context, request: Request) -> Values:
-    """Begin to check files, or go on where the last check stopped."""
+    """Begin to check files, or go on where the last check stopped. Not beside a rebalance."""
+    if rebalance.running(ctx.catalog) and not fsckstate.running(ctx.catalog):
+        raise CommandError("rebal_running", "A rebalance is running: stop it first")
     if not await ctx.catalog.write(lambda db: fsckstate.start(db, ctx.node.hostname)):
         raise CommandError("fsck_running", "fsck is running already")
     ctx.node.wake("fsck")
@@ -31,9 +33,8 @@ async def fsck_stop(ctx: Context, request: Request) -> Values:
 
 @command("fsck_reset")
 async def fsck_reset(ctx: Context, request: Request) -> Values:
-    """Begin anew at the next start: behind the fid ``startpos``, perhaps without the disks."""
-    if fsckstate.running(ctx.catalog):
-        raise CommandError("fsck_running", "fsck is running: stop it first")
+    """Begin anew behind the fid ``startpos``, perhaps without the disks: at the next start, or now
+    where one runs."""
     after = max(0, number(request.args.get("startpos")))
     policy_only = request.given("policy_only") is not None
     await ctx.catalog.write(lambda db: fsckstate.reset(db, after=after, policy_only=policy_only))

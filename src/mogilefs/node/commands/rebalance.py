@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...wire import Request
-from ..jobs import rebalance, records
+from ..jobs import fsckstate, rebalance, records
 from ..jobs.rebalancepolicy import PolicyError, RebalancePolicy, RebalanceState, parse
 from ..registry import setting
 from .table import CommandError, Context, Values, command
@@ -23,18 +23,18 @@ def _parse(text: str) -> RebalancePolicy:
         raise CommandError("bad_rebal_pol", str(error)) from error
 
 
-def _not_running(ctx: Context) -> None:
+def _not_running(ctx: Context, code: str = "rebal_running") -> None:
     if rebalance.running(ctx.catalog):
-        raise CommandError("rebal_running", "A rebalance is running: stop it first")
+        raise CommandError(code, "A rebalance is running: stop it first")
 
 
 @command("rebalance_set_policy")
 async def rebalance_set_policy(ctx: Context, request: Request) -> Values:
-    """Set the policy; an empty one takes it away."""
-    _not_running(ctx)
+    """Set the policy, and forget how far a run by another came; an empty one takes it away."""
+    _not_running(ctx, "no_set_rebal")
     text = request.args.get("policy", "").strip()
     _parse(text)
-    await ctx.catalog.write(lambda db: records.set_setting(db, rebalance.POLICY, text or None))
+    await ctx.catalog.write(lambda db: rebalance.set_policy(db, text))
     return {}
 
 
@@ -51,7 +51,10 @@ def rebalance_test(ctx: Context, request: Request) -> Values:
 
 @command("rebalance_start")
 async def rebalance_start(ctx: Context, request: Request) -> Values:
-    """Begin, or go on with a run that was stopped."""
+    """Begin, or go on with a run that was stopped. Not beside an fsck."""
+    _not_running(ctx)
+    if fsckstate.running(ctx.catalog):
+        raise CommandError("fsck_running", "fsck is running: stop it first")
     sources = _policy(ctx).sources(ctx.registry.devices.values())
     state = await ctx.catalog.write(lambda db: rebalance.start(db, ctx.node.hostname, sources))
     if state is None:

@@ -18,6 +18,10 @@ REACHED = "fsck_highest_fid_checked"
 START_FID = "fsck_start_fid"
 POLICY_ONLY = "fsck_opt_policy_only"
 COUNT = "fsck_sum_evcount_"
+LOG_BEFORE = "fsck_start_maxlogid"
+LOG_COUNTED = "fsck_logid_processed"
+"""The last row of the log before this run, and the last that is in the counts. The node counts as
+it logs; a real tracker that takes over counts what comes behind."""
 
 CODES = (
     *("NOPA", "POVI", "MISS", "BLEN", "SRCH", "FOND", "GONE"),
@@ -48,14 +52,21 @@ def counts(catalog: Catalog) -> dict[str, int]:
 
 def reset(db: Connection, *, after: int, policy_only: bool) -> None:
     """Forget how far the last one came; the next begins behind the fid ``after``."""
-    for name in (START_TIME, STOP_TIME, START_FID):
-        set_setting(db, name, None)
-    for code in CODES:
-        set_setting(db, COUNT + code, None)
+    set_setting(db, START_FID, None)
     set_setting(db, REACHED, after)
+    set_setting(db, POLICY_ONLY, 1 if policy_only else 0)
+    _reset_counts(db)
+
+
+def _reset_counts(db: Connection) -> None:
+    """A new run: up to the newest file, nothing found yet."""
+    for name in (START_TIME, STOP_TIME, *(COUNT + code for code in CODES)):
+        set_setting(db, name, None)
     set_setting(db, END, newest_fid(db))
     set_setting(db, CHECKED, 0)
-    set_setting(db, POLICY_ONLY, 1 if policy_only else 0)
+    (logged,) = db.execute("SELECT coalesce(max(logid), 0) FROM fsck_log").fetchone()
+    set_setting(db, LOG_BEFORE, logged)
+    set_setting(db, LOG_COUNTED, logged)
 
 
 def start(db: Connection, host: str) -> bool:
@@ -64,7 +75,7 @@ def start(db: Connection, host: str) -> bool:
         return False
     reached = int(_text(db, REACHED) or 0)
     if int(_text(db, END) or 0) <= reached:  # that one was finished: what is newer is left
-        set_setting(db, END, newest_fid(db))
+        _reset_counts(db)
     set_setting(db, START_FID, reached)
     set_setting(db, CHECKED, 0)
     set_setting(db, START_TIME, records.now())
@@ -81,10 +92,11 @@ def stop(db: Connection) -> None:
 
 def log(db: Connection, fid: int, code: str, devid: int | None = None) -> None:
     """Write down a finding, and count it."""
-    db.execute(
+    logid = db.execute(
         "INSERT INTO fsck_log (utime, fid, evcode, devid) VALUES (?, ?, ?, ?)",
         (records.now(), fid, code, devid),
-    )
+    ).lastrowid
+    set_setting(db, LOG_COUNTED, logid)
     db.execute(
         "INSERT INTO server_settings (field, value) VALUES (?, '1')"
         " ON CONFLICT (field) DO UPDATE SET value = CAST(value + 1 AS TEXT)",

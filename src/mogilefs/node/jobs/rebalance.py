@@ -182,6 +182,12 @@ def _finish(db: Connection, state: RebalanceState) -> None:
     set_setting(db, HOST, None)
 
 
+def set_policy(db: Connection, text: str) -> None:
+    """Keep a policy, or none where ``text`` is empty; what the one before had done is forgotten."""
+    set_setting(db, POLICY, text or None)
+    set_setting(db, STATE, None)
+
+
 def start(db: Connection, host: str, sources: list[int]) -> RebalanceState | None:
     """Begin a run, or go on with one that was stopped; None where one is under way."""
     if _is_running(db):
