@@ -298,3 +298,58 @@ def test_a_disk_that_is_gone_is_left_out_also_unverified(node: Node, tracker: Tr
     until(lambda: not node.registry.reachable(50))
     hold(tracker, ("get_paths domain=demo&key=two&noverify=1", {"paths": "1"}))
     hold(tracker, ("set_state host=own&device=50&state=dead", "OK"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kept"),
+    [
+        ("skip_devcount", "Yes,please", "1"),
+        ("skip_devcount", "nonsense", "0"),
+        ("enable_rebalance", "t", "1"),
+        ("queue_size_for_fsck", "a+word", "a word"),
+        ("queue_anything", "1", "1"),
+        ("slave_keys", "a,b", "a,b"),
+        ("slave_keys", "", ""),
+        ("memcache_servers", "nowhere", "nowhere"),
+        ("zone_far", "10.0.0.0/8+192.168.0.0/16", "10.0.0.0/8 192.168.0.0/16"),
+        ("zone_far", "", ""),
+        ("rebalance_policy", "DrainDevices", "DrainDevices"),
+    ],
+)
+def test_a_setting_is_kept(tracker: Tracker, key: str, value: str, kept: str) -> None:
+    hold(
+        tracker,
+        (f"set_server_setting key={key}&value={value}", "OK"),
+        (f"server_setting key={key}", {"value": kept}),
+        (f"set_server_setting key={key}", "OK"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("fsck_checksum", ""),
+        ("enable_rebalance", "2"),
+        ("zone_far", "10.0.0.0/8+x"),
+        ("rebalance_policy", "a+b"),
+        ("memcache_ttl", "-1"),
+    ],
+)
+def test_a_setting_is_refused(tracker: Tracker, key: str, value: str) -> None:
+    hold(tracker, (f"set_server_setting key={key}&value={value}", "invalid_format"))
+
+
+def test_server_settings_leave_out_the_state_of_fsck(tracker: Tracker) -> None:
+    hold(
+        tracker,
+        ("fsck_reset", "OK"),
+        ("set_server_setting key=fsck_checksum&value=MD5", "OK"),
+        ("set_server_setting key=network_zones&value=far", "OK"),
+        ("set_server_setting key=network_zones", "OK"),
+    )
+    listed = tracker.ask("server_settings").args
+    names = {value for name, value in listed.items() if name.startswith("key_")}
+    assert {name for name in names if name.startswith("fsck")} == {"fsck_checksum"}
+    assert "network_zones" not in names
+    assert "schema_version" in names
+    hold(tracker, ("set_server_setting key=fsck_checksum&value=class", "OK"))

@@ -15,9 +15,6 @@ from .table import CommandError, Context, Values, command
 NEVER = 2147483647
 """The ``nexttry`` of a file that has no source left to copy from."""
 
-_TRUE = {"1", "on", "yes", "y", "true", "t"}
-_FALSE = {"0", "off", "no", "n", "false", "f", ""}
-
 
 @command("noop")
 def noop(ctx: Context, request: Request) -> Values:
@@ -64,10 +61,11 @@ async def replicate_now(ctx: Context, request: Request) -> Values:
 
 
 def _boolean(text: str) -> str:
-    if text.lower() in _TRUE:
-        return "1"
-    if text.lower() in _FALSE:
+    word = text.lower()
+    if not word or word.startswith(("0", "f", "off", "n")):
         return "0"
+    if word.startswith(("1", "t", "on", "y")):
+        return "1"
     raise ValueError("must be a truth value: 0 or 1")
 
 
@@ -77,39 +75,38 @@ def _integer(text: str) -> str:
     return text or "0"
 
 
-def _any_text(text: str) -> str:
-    return text
+def _any_text(text: str) -> str | None:
+    return text or None
 
 
 def _checksum(text: str) -> str | None:
-    if text in ("", "class"):
+    if text == "class":
         return None
     if text != "off" and text not in HASH_NUMBERS:
         raise ValueError("must be class, off, MD5 or SHA-1")
     return text
 
 
-def _networks(text: str) -> str:
-    for network in text.split(","):
-        ipaddress.ip_network(network.strip(), strict=False)
-    return text
+def _networks(text: str) -> str | None:
+    for network in re.split(r"[,\s]+", text):
+        if network:
+            ipaddress.ip_network(network, strict=False)
+    return text or None
 
 
-def _servers(text: str) -> str:
-    for server in filter(None, text.split(",")):
-        if not re.fullmatch(r"\s*\S+:[0-9]+\s*", server):
-            raise ValueError("must be HOST:PORT, comma separated")
-    return text
+def _name(text: str) -> str | None:
+    if not re.fullmatch(r"[\w:-]*", text):
+        raise ValueError("must be a name")
+    return text or None
 
 
 _WRITABLE: dict[str, Callable[[str], str | None]] = {
-    r"skip_devcount|skip_mkcol|case_sensitive_list_keys": _boolean,
+    r"skip_devcount|skip_mkcol|case_sensitive_list_keys|enable_rebalance": _boolean,
     r"memcache_ttl|internal_queue_limit": _integer,
-    r"queue_(rate|size)_for_(fsck|rebal|reaper)": _integer,
-    r"memcache_servers": _servers,
+    r"memcache_servers|network_zones|queue_.*|slave_.*": _any_text,
     r"fsck_checksum": _checksum,
-    r"zone_\w+": _networks,
-    r"network_zones|slave_\w+": _any_text,
+    r"zone_.*": _networks,
+    r"rebalance_policy": _name,
 }
 """The settings that an operator may change, with what checks a value and gives its stored form
 (None: the setting is taken away)."""
@@ -126,8 +123,11 @@ def server_setting(ctx: Context, request: Request) -> Values:
 
 @command("server_settings")
 def server_settings(ctx: Context, request: Request) -> Values:
-    """All settings."""
-    rows = ctx.catalog.read("SELECT field, value FROM server_settings ORDER BY field")
+    """All settings but the state of fsck, which ``fsck_status`` tells."""
+    rows = ctx.catalog.read(
+        "SELECT field, value FROM server_settings"
+        " WHERE field NOT GLOB 'fsck_*' OR field = 'fsck_checksum' ORDER BY field"
+    )
     values: Values = {"key_count": len(rows)}
     for index, (key, value) in enumerate(rows, 1):
         values |= {f"key_{index}": key, f"value_{index}": "" if value is None else value}
