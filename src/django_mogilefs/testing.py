@@ -27,7 +27,9 @@ from django_mogilefs.conf import is_set
 from django_mogilefs.project import StorageUse, storage_uses
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import Client
-from mogilefs.testing import DOMAIN
+
+DOMAIN = "test"
+"""Where the project names no domain."""
 
 
 @contextmanager
@@ -35,7 +37,7 @@ def storages_on(tracker: str) -> Iterator[MogileFSStorage]:
     """All of the project's storages on this tracker, and empty again when the ``with`` ends.
 
     Gives the default storage if that is one of ours, else one made of the settings. Domains and
-    classes that the storages name are created; where no domain is set it is ``"test"``. A storage
+    classes that the storages name are created; where no domain is set it is ``DOMAIN``. A storage
     that was made with ``trackers`` by hand keeps those.
     """
     with override_settings(**_settings(tracker)):

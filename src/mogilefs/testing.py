@@ -4,7 +4,8 @@ The fixture ``mogilefs_node`` is a node that lives as long as the run; with Djan
 ``mogilefs_storage`` is the project's MogileFS storage on that node, emptied after each test, and
 the settings name the node for as long. Both are there once django-mogilefs is installed.
 
-Without pytest: ``running_node`` here, ``MogileFSTestMixin`` in ``django_mogilefs.testing``.
+``running_node`` is a node of one's own. Without pytest there is ``MogileFSTestMixin`` in
+``django_mogilefs.testing``.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ import pytest
 if TYPE_CHECKING:
     from django_mogilefs.storage import MogileFSStorage
     from mogilefs.node import Node
-
-DOMAIN = "test"
 
 
 @contextmanager
@@ -37,7 +36,7 @@ def running_node(domains: Mapping[str, Mapping[str, int]] | None = None) -> Iter
         Node(
             directory,
             devices=3,
-            domains=domains or {DOMAIN: {}},
+            domains=domains or {"test": {}},
             tracker="127.0.0.1:0",
             storage="127.0.0.1:0",
             sidechannel="127.0.0.1:0",

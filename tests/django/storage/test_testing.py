@@ -47,6 +47,11 @@ def test_the_plugin_costs_a_run_that_does_not_use_it_nothing():
     assert done.stdout == "False False\n"
 
 
+def test_the_mixin_does_without_pytest():
+    code = "import sys; sys.modules['pytest'] = None; import django_mogilefs.testing"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 class MixinTests(MogileFSTestMixin, SimpleTestCase):
     """Two tests that would see each other's file if it stayed."""
 
