@@ -14,6 +14,7 @@ from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
+from django_mogilefs.management.commands import mogilefs_node
 from mogilefs import Client
 from tests.django.gallery.models import Picture
 
@@ -183,6 +184,20 @@ def test_static_files_are_no_orphans(aliases):
         pytest.raises(CommandError, match="without a location"),
     ):
         run("mogilefs_orphans")
+
+
+@pytest.mark.parametrize(
+    ("tracker", "listens"),
+    [
+        ("127.0.0.1:7009", "127.0.0.1:7009"),
+        ("127.0.0.1", "127.0.0.1:7001"),
+        ("[::1]", "[::1]:7001"),
+    ],
+)
+def test_the_projects_node_listens_where_the_first_tracker_is(tracker, listens, settings):
+    settings.MOGILEFS_TRACKERS = [tracker, "10.9.8.7:7001"]
+    parser = mogilefs_node.Command().create_parser("manage.py", "mogilefs_node")
+    assert parser.parse_args([]).tracker == listens
 
 
 def test_the_projects_node_has_what_its_storages_name_and_stops_when_told(tmp_path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from django_mogilefs.conf import DEFAULT_TRACKER_PORT
 from django_mogilefs.project import StorageUse, storage_uses
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import MogileFSError
@@ -36,7 +38,8 @@ class Command(BaseCommand):
         use = StorageUse("the settings", MogileFSStorage, {})
         try:
             parser.set_defaults(
-                tracker=use.look_up("trackers")[0], domains=[(use.look_up("domain"), {})]
+                tracker=with_port(use.look_up("trackers")[0]),
+                domains=[(use.look_up("domain"), {})],
             )
         except ImproperlyConfigured:
             return  # all is in the options of STORAGES, or nothing is set
@@ -48,6 +51,11 @@ class Command(BaseCommand):
             node.run(told)
         except MogileFSError as error:
             raise CommandError(str(error)) from error
+
+
+def with_port(tracker: str) -> str:
+    """``HOST:PORT``, where a setting may leave out the port."""
+    return tracker if urlsplit(f"//{tracker}").port else f"{tracker}:{DEFAULT_TRACKER_PORT}"
 
 
 def project_domains() -> dict[str, dict[str, int]]:
