@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,19 @@ def test_a_large_pipe_goes_through(client: Client):
     content = os.urandom(1 << 20) * 20
     assert shell("put", "-", "big", input=content).returncode == 0
     assert shell("cat", "big").stdout == content
+
+
+def test_a_named_pipe_is_read_to_its_end(client: Client, tmp_path: Path):
+    assert shell("put", "/dev/stdin", "k", input=b"from a pipe").returncode == 0
+    assert client.read("k") == b"from a pipe"
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(bytes(3 << 20),))
+    writer.start()
+    code, shown = on_a_terminal("put", "pipe", "k")
+    writer.join()
+    assert code == 0
+    assert "3.00M" in shown
+    assert client.size("k") == 3 << 20
 
 
 def test_a_bar_is_shown_on_a_terminal_only(client: Client, tmp_path: Path):

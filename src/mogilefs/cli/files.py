@@ -57,7 +57,8 @@ def _put_file(transfers: Transfers, source: Path, key: str | None) -> None:
         raise UsageError(f"{source} is a directory: use put -r")
     if not key or key.endswith("/"):
         key = (key or "") + source.name
-    transfers.progress.meet(source.stat().st_size)
+    if not source.is_fifo():  # which tells no size
+        transfers.progress.meet(source.stat().st_size)
     transfers.put(source, key)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import threading
@@ -29,12 +28,12 @@ class Transfers:
     def put(self, source: Path, key: str) -> None:
         """Store a local file under ``key``."""
         with source.open("rb") as file:
-            self.put_file(file, key, size=os.fstat(file.fileno()).st_size)
+            self.put_file(file, key)
 
-    def put_file(self, file: BinaryIO, key: str, size: int | None = None) -> None:
-        """Store what ``file`` gives, ``size`` bytes if that is known."""
+    def put_file(self, file: BinaryIO, key: str) -> None:
+        """Store what ``file`` gives."""
         content: Any = Counted(file, self.progress, self.stop)
-        self.client.store(key, content, size=size, **self.store_options)
+        self.client.store(key, content, **self.store_options)
 
     def get(self, key: str, target: Path) -> None:
         """Fetch ``key`` into a local file, which appears whole or not at all."""
