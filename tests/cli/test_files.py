@@ -145,6 +145,9 @@ def test_cp_copies_with_the_class(run: Run, client: Client):
     assert run("cp", "a", "b").code == 0
     assert client.read("b") == b"1"
     assert client.info("b").mogile_class == "one"
+    assert run("cp", "a", "b").code == 0
+    assert run("cp", "nope", "b").code == 3
+    assert client.read("b") == b"1"
 
 
 def test_rm_deletes_several_and_tells_each_that_fails(run: Run, client: Client):

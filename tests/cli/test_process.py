@@ -85,12 +85,15 @@ def test_a_bar_is_shown_on_a_terminal_only(client: Client, tmp_path: Path):
     assert "100%" in shown
     assert "8.00M/8.00M" in shown
     assert "B/s" in shown
-    code, shown = on_a_terminal("get", "k", "back")
-    assert code == 0
-    assert "100%" in shown
+    for argv in (["get", "k", "back"], ["cp", "k", "copy"]):
+        code, shown = on_a_terminal(*argv)
+        assert code == 0
+        assert "100%" in shown
+        assert "8.00M/8.00M" in shown
     assert on_a_terminal("put", "-q", "big", "k") == (0, "")
     assert shell("put", "big", "k").stderr == b""
     assert shell("get", "k", "back").stderr == b""
+    assert shell("cp", "k", "copy").stderr == b""
 
 
 def test_a_bar_for_a_tree_ends_at_all_of_it(client: Client, tmp_path: Path):

@@ -195,8 +195,8 @@ def mv(args: argparse.Namespace, out: Output) -> None:
 
 def cp(args: argparse.Namespace, out: Output) -> None:
     """``cp KEY NEW_KEY``."""
-    with _client(args) as client:
-        client.copy(args.key, args.new_key)
+    with _client(args) as client, _progress(args, args.key) as progress:
+        Transfers(client, progress).copy(args.key, args.new_key)
 
 
 def rm(args: argparse.Namespace, out: Output) -> None:

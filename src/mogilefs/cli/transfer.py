@@ -35,6 +35,14 @@ class Transfers:
         content: Any = Counted(file, self.progress, self.stop)
         self.client.store(key, content, **self.store_options)
 
+    def copy(self, key: str, new_key: str) -> None:
+        """Store the file under a second key as well, in its class."""
+        found = self.client.info(key)
+        self.progress.meet(found.length)
+        with self.client.open(key) as file:
+            content: Any = Counted(file, self.progress, self.stop)
+            self.client.store(new_key, content, mogile_class=found.mogile_class)
+
     def get(self, key: str, target: Path) -> None:
         """Fetch ``key`` into a local file, which appears whole or not at all."""
         with replacing(target) as file:
