@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,24 @@ def test_rm_deletes_several_and_tells_each_that_fails(run: Run, client: Client):
     assert list(client.keys()) == ["c"]
     ended = run("rm", "-f", "nope", "c")
     assert (ended.code, ended.err) == (0, "")
+
+
+def test_rm_deletes_trees(run: Run, client: Client):
+    for key in ("t", "tree", "t/a", "t/b/c", "u/d"):
+        client.store(key, b"x")
+    ended = run("rm", "-r", "t", "nope", "u/")
+    assert (ended.code, ended.err) == (3, "mogilefs: no such key: nope/\n")
+    assert list(client.keys()) == ["t", "tree"]
+    assert run("rm", "-rf", "nope").code == 0
+    assert run("rm", "-r", "").code == 2
+    assert list(client.keys()) == ["t", "tree"]
+
+
+def test_rm_deletes_trees_of_many(run: Run, client: Client):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: client.store(f"t/{number}", b""), range(1100)))
+    assert run("rm", "-r", "t", "-j", "8").code == 0
+    assert list(client.keys()) == []
 
 
 def test_class_sets_the_class_of_keys(run: Run, client: Client):

@@ -200,13 +200,23 @@ def cp(args: argparse.Namespace, out: Output) -> None:
 
 
 def rm(args: argparse.Namespace, out: Output) -> None:
-    """``rm [-f] KEY…``."""
+    """``rm [-r] [-f] KEY…``."""
     tally = Tally(ignore=Exit.MISSING if args.force else None)
-    with _client(args) as client:
+    with _client(args) as client, Progress("rm", quiet=True) as silence:
+        transfers = Transfers(client, silence)
         for key in args.keys:
             with tally.noting():
-                client.delete(key)
+                if args.recursive:
+                    trees.remove_tree(transfers, _tree_to_remove(key), args.jobs, tally)
+                else:
+                    client.delete(key)
     tally.settle()
+
+
+def _tree_to_remove(key: str) -> str:
+    if not key:
+        raise UsageError("rm -r '' would delete the whole domain: name what is to go")
+    return _below(key)
 
 
 def set_class(args: argparse.Namespace, out: Output) -> None:
@@ -242,7 +252,8 @@ def add_to(commands: Commands) -> None:
     command = commands.add("cp", cp, "copy a file, with its class; replaces what is there")
     command.add_argument("key", metavar="KEY")
     command.add_argument("new_key", metavar="NEW_KEY")
-    command = commands.add("rm", rm, "delete files")
+    command = commands.add("rm", rm, "delete files or trees", RM)
+    _add_tree_options(command)
     command.add_argument("-f", "--force", action="store_true", help="missing keys are no failure")
     command.add_argument("keys", metavar="KEY", nargs="+")
 
@@ -256,6 +267,8 @@ GET = """\
 Fetch KEY into TARGET: a file, or a directory that gets the last part of KEY (the current one if
 TARGET is left out). The file appears whole or not at all. TARGET - is stdout.
 With -r every key below KEY/ is fetched into the directory TARGET (the last part of KEY)."""
+
+RM = "Delete files. With -r every key below KEY/ is deleted, and KEY itself is not."
 
 
 def _add_put(commands: Commands) -> None:
@@ -284,7 +297,7 @@ def _add_tree_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("-r", "--recursive", action="store_true", help="a whole tree")
     command.add_argument(
         "-j", "--jobs", type=options.positive, default=4, metavar="N",
-        help="transfers at a time with -r (%(default)s)",
+        help="files at a time with -r (%(default)s)",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Whole trees up and down, several files at a time."""
+"""Whole trees up, down and away, several files at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .exits import Tally, UsageError
 from .transfer import Transfers
 
 Task = tuple[str, Callable[[], None]]
-"""What a transfer is called in an error, and the transfer."""
+"""What a transfer or deletion is called in an error, and what does it."""
 
 WAITING_PER_JOB = 2
 """Transfers that are lined up behind each running one: enough that no thread idles, few enough
@@ -27,14 +27,29 @@ def put_tree(transfers: Transfers, root: Path, prefix: str, jobs: int) -> None:
         raise UsageError(f"{root} is not a directory")
     if transfers.progress.visible:
         transfers.progress.expect(sum(path.stat().st_size for path in files_below(root)))
-    run(_puts(transfers, root, prefix), transfers, jobs)
+    tally = Tally()
+    run(_puts(transfers, root, prefix), transfers, jobs, tally)
+    tally.settle()
 
 
 def get_tree(transfers: Transfers, prefix: str, target: Path, jobs: int) -> None:
     """Fetch every key below ``prefix`` into ``target``. KeyNotFound if there is none."""
     if transfers.progress.visible:
         transfers.progress.files = sum(1 for _ in transfers.client.keys(prefix))
-    if not run(_gets(transfers, prefix, target), transfers, jobs):
+    tally = Tally()
+    _some(run(_gets(transfers, prefix, target), transfers, jobs, tally), prefix)
+    tally.settle()
+
+
+def remove_tree(transfers: Transfers, prefix: str, jobs: int, tally: Tally) -> None:
+    """Delete every key below ``prefix``. KeyNotFound if there is none."""
+    delete = transfers.client.delete
+    tasks = ((key, partial(delete, key)) for key in transfers.client.keys(prefix))
+    _some(run(tasks, transfers, jobs, tally), prefix)
+
+
+def _some(count: int, prefix: str) -> None:
+    if not count:
         raise KeyNotFound("unknown_key", "nothing below it", "list_keys", prefix)
 
 
@@ -60,12 +75,11 @@ def local_path(target: Path, name: str) -> Path:
     return target.joinpath(*parts)
 
 
-def run(tasks: Iterable[Task], transfers: Transfers, jobs: int) -> int:
-    """Run the transfers, ``jobs`` at a time, and return how many there were.
+def run(tasks: Iterable[Task], transfers: Transfers, jobs: int, tally: Tally) -> int:
+    """Run the tasks, ``jobs`` at a time, and return how many there were.
 
-    A failure is told on stderr at once and the others go on; Failures is raised at the end.
+    A failure is told on stderr at once and noted in ``tally``, and the others go on.
     """
-    tally = Tally()
     running: dict[Future[None], str] = {}
     count = 0
     with ThreadPoolExecutor(jobs) as pool:
@@ -78,7 +92,6 @@ def run(tasks: Iterable[Task], transfers: Transfers, jobs: int) -> int:
             transfers.stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    tally.settle()
     return count
 
 
