@@ -116,6 +116,33 @@ def test_who_watches_is_told_what_is_logged(connection: socket.socket) -> None:
         assert file.readline() == b"Removed you from watchers list.\r\n"
 
 
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        (b"!want " + b"9" * 5000 + b" reaper", b"Now desiring 500 children doing 'reaper'."),
+        (b"!want\t2 reaper now", b"Now desiring 2 children doing 'reaper'."),
+        (b"!want two reaper", b"ERROR: usage: !want <count> <jobclass>"),
+        (b"!to reaper :wake up", b"Message sent to 1 children."),
+        (b"!to rea-per :wake", b"ERROR: usage: !to <jobclass> <message>"),
+        (b"!pend", b"."),
+        (b"!7", b"Mogilefsd admin commands:"),
+        (b"!!", b"Mogilefsd admin commands:"),
+        (b"!version now", b"2.73"),
+    ],
+)
+def test_a_manager_is_answered(connection: socket.socket, line: bytes, first: bytes) -> None:
+    connection.sendall(line + b"\r\n!version\r\n")
+    with connection.makefile("rb") as file:
+        assert file.readline().rstrip() == first
+        assert b"2.73\r\n" in iter(file.readline, b"")  # the connection goes on
+
+
+@pytest.mark.parametrize("line", [b"!", b"! version", b"!version "])
+def test_a_mark_without_a_word_is_no_command(connection: socket.socket, line: bytes) -> None:
+    connection.sendall(line + b"\r\n")
+    assert replies(connection, 1)[0].startswith(b"ERR unknown_command ")
+
+
 def test_list_keys_finds_every_spelling_of_a_prefix_and_reads_no_other_key(node: Node) -> None:
     keys = ["AVA/1", "Ava/2", "aVA/3", "ava", "ava/4", "ava/5", "avb", "b", "A", "aw", "\u00c4va/1"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable
@@ -46,6 +47,9 @@ IDLE_SECONDS = 3600.0
 """A connection that asks nothing for that long is closed (clients simply connect again)."""
 
 SWEEP_SECONDS = 15.0
+
+_MANAGE = re.compile(rb"!\S+(\s.+)?", re.DOTALL)
+"""A ``!`` command: a word at once behind the mark, and perhaps something behind the word."""
 
 
 class TrackerDoor:
@@ -236,7 +240,7 @@ class TrackerConnection(asyncio.Protocol):
 
     def _answer(self, line: bytes) -> bytes | Awaitable[bytes]:
         """The reply to a line, or what will become one. An empty line gets none."""
-        if line.startswith(b"!") and line[1:2].isalpha():
+        if line.startswith(b"!") and _MANAGE.fullmatch(line):
             return manage(self._door, self, to_text(line[1:]))
         if not line:
             return b""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..stats import QUEUES
+from .table import number
 
 if TYPE_CHECKING:
     from ..tracker import TrackerConnection, TrackerDoor
@@ -21,6 +22,9 @@ JOB_CLASSES = ("delete", "fsck", "job_master", "monitor", "queryworker", "reaper
 
 MAX_COUNT = 10_000
 """``!stats`` counts a queue no further than this: it must not hold up the event loop."""
+
+MAX_WANTED = 500
+"""More workers of a kind are wanted by nobody."""
 
 HELP = """Mogilefsd admin commands:
 
@@ -40,7 +44,7 @@ HELP = """Mogilefsd admin commands:
 
 def manage(door: TrackerDoor, connection: TrackerConnection, line: str) -> bytes:
     """The reply to a line that began with ``!``. Only the beginning of the word counts."""
-    word, _, rest = line.strip().partition(" ")
+    word, rest = [*line.split(None, 1), ""][:2]
     for name, function in _COMMANDS.items():
         if word == name or (name != "stats" and word.startswith(name)):
             lines = function(door, connection, rest.strip())
@@ -92,17 +96,17 @@ def _jobs(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[s
 
 
 def _want(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[str]:
-    match = re.fullmatch(r"([0-9]+)\s+(\S+)", rest)
+    match = re.match(r"([0-9]+)\s+(\S+)", rest)
     if match is None:
         return ["ERROR: usage: !want <count> <jobclass>"]
     if match[2] not in JOB_CLASSES:
         kinds = ", ".join(JOB_CLASSES)
         return [f"ERROR: Invalid class '{match[2]}'.  Valid classes: {kinds}"]
-    return [f"Now desiring {int(match[1])} children doing '{match[2]}'."]
+    return [f"Now desiring {min(number(match[1]), MAX_WANTED)} children doing '{match[2]}'."]
 
 
 def _to(door: TrackerDoor, connection: TrackerConnection, rest: str) -> list[str]:
-    match = re.fullmatch(r"(\S+)\s+(\S.*)", rest)
+    match = re.match(r"(\w+)\s+\S", rest)
     if match is None:
         return ["ERROR: usage: !to <jobclass> <message>"]
     return [f"Message sent to {int(match[1] in JOB_CLASSES)} children."]
@@ -123,7 +127,7 @@ _COMMANDS: dict[str, Callable[[TrackerDoor, TrackerConnection, str], list[str]]]
     "version": _version,
     "recent": _recent,
     "queue": _nothing,
-    "pending": _nothing,
+    "pend": _nothing,
     "jobs": _jobs,
     "want": _want,
     "to": _to,
