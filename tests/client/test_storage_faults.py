@@ -19,8 +19,9 @@ BODY = bytes(range(256)) * 4096  # 1 MiB
 
 
 @pytest.fixture
-def client(tiny: Tiny, face: MakeClient) -> Any:
-    return face("d", tiny.addresses, timeout=0.4, connect_timeout=0.4)
+def client(tiny: Tiny, face: MakeClient, request: pytest.FixtureRequest) -> Any:
+    stalls = "stall" in request.node.name
+    return face("d", tiny.addresses, timeout=1.0 if stalls else 10.0)
 
 
 def refuse(connection: Connection, request: HttpRequest, proper: bytes) -> None:
