@@ -154,7 +154,10 @@ def test_a_cancelled_question_does_not_answer_the_next(tiny: Tiny) -> None:
 
 
 def test_a_cancelled_store_leaves_nothing(tiny: Tiny) -> None:
+    reached = threading.Event()
+
     def stall(connection: Connection, request: Any, proper: bytes) -> None:
+        reached.set()
         connection.sock.recv(1)
 
     tiny.tracker.on["rename"] = stall
@@ -162,8 +165,11 @@ def test_a_cancelled_store_leaves_nothing(tiny: Tiny) -> None:
 
     async def main() -> None:
         async with AsyncClient("d", tiny.addresses) as client:
-            with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(client.store("key", b"body", overwrite=False), 0.2)
+            storing = asyncio.create_task(client.store("key", b"body", overwrite=False))
+            assert await asyncio.to_thread(reached.wait, 10)
+            storing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await storing
 
     asyncio.run(main())
     assert tiny.tracker.commands[-1] == "delete"
@@ -172,9 +178,10 @@ def test_a_cancelled_store_leaves_nothing(tiny: Tiny) -> None:
 
 def test_the_event_loop_goes_on_while_a_client_waits(tiny: Tiny) -> None:
     released = threading.Event()
+    waits: list[bool] = []
 
     def wait(connection: Connection, request: Any, proper: bytes) -> None:
-        released.wait(10)
+        waits.append(released.wait(5))
         connection.send(proper)
 
     tiny.cluster.add("key", b"body")
@@ -188,6 +195,7 @@ def test_the_event_loop_goes_on_while_a_client_waits(tiny: Tiny) -> None:
             assert await reading == b"body"
 
     asyncio.run(main())
+    assert waits == [True]
 
 
 def test_a_dropped_client_closes_its_connections(tiny: Tiny) -> None:
@@ -211,7 +219,7 @@ def test_timeouts_are_kept(tiny: Tiny) -> None:
         start = time.monotonic()
         with pytest.raises(TrackersUnavailable, match="timed out"):
             client.paths("key")
-        assert 0.2 <= time.monotonic() - start < 2
+        assert time.monotonic() - start >= 0.2
 
 
 GEVENT = """
