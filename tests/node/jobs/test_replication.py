@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mogilefs.node.jobs import Timings
 from tests.support.farm import Farm, until
 
 
 def test_an_avatar_has_its_three_replicas_at_once(tmp_path: Path) -> None:
-    with Farm(tmp_path, timings=None) as farm:  # the intervals that everybody has
-        started = time.monotonic()
+    with Farm(tmp_path, timings=Timings(poll=3600)) as farm:  # who waits for a poll waits in vain
         fid = farm.client.store("face", b"bytes", mogile_class="avatar").fid
         until(lambda: len(farm.locations("face")) == 3)
-        assert time.monotonic() - started < 0.9
         assert farm.copies(fid) == dict.fromkeys(farm.locations("face"), b"bytes")
         until(farm.idle)
         assert farm.rows("SELECT devcount FROM file") == [(3,)]
@@ -91,6 +90,7 @@ def test_of_too_many_copies_the_spoiled_one_goes(farm: Farm) -> None:
 
 def test_what_cannot_be_done_now_is_postponed_and_can_be_hurried(tmp_path: Path) -> None:
     with Farm(tmp_path, devices=1) as farm:
+        before = int(time.time())
         fid = farm.client.store("key", b"bytes", mogile_class="pair").fid
         [(nexttry, failures)] = until(
             lambda: farm.rows(
@@ -98,13 +98,14 @@ def test_what_cannot_be_done_now_is_postponed_and_can_be_hurried(tmp_path: Path)
                 fid,
             )
         )
-        assert 10 <= nexttry - time.time() <= 19  # 15 s, give or take a fifth
+        assert before + 12 <= nexttry <= time.time() + 18  # 15 s, give or take a fifth
         assert failures == 1
+        before = int(time.time())
         assert farm.client.admin.replicate_now() == 1
         [(nexttry,)] = until(
             lambda: farm.rows("SELECT nexttry FROM file_to_replicate WHERE failcount = 2")
         )
-        assert 46 <= nexttry - time.time() <= 73  # a minute
+        assert before + 48 <= nexttry <= time.time() + 72  # a minute
 
 
 def test_a_new_device_gets_the_copies_that_were_short(tmp_path: Path) -> None:
