@@ -177,10 +177,11 @@ def test_a_cancelled_store_leaves_nothing(tiny: Tiny) -> None:
 
 
 def test_the_event_loop_goes_on_while_a_client_waits(tiny: Tiny) -> None:
-    released = threading.Event()
+    asked, released = threading.Event(), threading.Event()
     waits: list[bool] = []
 
     def wait(connection: Connection, request: Any, proper: bytes) -> None:
+        asked.set()
         waits.append(released.wait(5))
         connection.send(proper)
 
@@ -190,7 +191,7 @@ def test_the_event_loop_goes_on_while_a_client_waits(tiny: Tiny) -> None:
     async def main() -> None:
         async with AsyncClient("d", tiny.addresses) as client:
             reading = asyncio.create_task(client.read("key"))
-            await asyncio.sleep(0)
+            await asyncio.to_thread(asked.wait)
             released.set()
             assert await reading == b"body"
 
