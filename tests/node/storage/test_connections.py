@@ -136,8 +136,7 @@ async def test_an_upload_that_breaks_off_leaves_the_old_file(door, devices, file
             writer.write(put(FILE, b"x" * size)[:-10])
             await writer.drain()
             await until(lambda: len(files(devices.root)) == 2)
-        await until(lambda: not door.connections)
-        assert files(devices.root) == [FILE[1:]]
+        await until(lambda: files(devices.root) == [FILE[1:]])
         assert devices.path(1, 1).read_bytes() == b"old"
 
 
@@ -168,8 +167,7 @@ async def test_clients_who_go_away_leave_nothing_open(door, devices):
                 if request == get(FILE):
                     await reader.readexactly(1000)
                 writer.transport.abort()
-    await until(lambda: not door.connections)
-    assert open_files() <= before
+    await until(lambda: not door.connections and open_files() <= before)
 
 
 async def test_a_reader_who_stops_is_dropped_and_his_file_closed(open_door, devices):
@@ -180,9 +178,9 @@ async def test_a_reader_who_stops_is_dropped_and_his_file_closed(open_door, devi
     async with connected(door) as (_, writer):
         writer.transport.pause_reading()
         writer.write(get(FILE))
-        await until(lambda: door.connections)
-        await until(lambda: not door.connections)
-        assert open_files() <= before + 1  # the client's own end
+        await until(lambda: door.answers[b"GET", b"200"])
+        # what is left is the client's own end
+        await until(lambda: not door.connections and open_files() <= before + 1)
     assert (await ask(door.address, get(FILE, "Range: bytes=0-9"))).status == 206
 
 
@@ -192,7 +190,7 @@ async def test_a_reader_who_stops_pipelining_small_files_is_dropped(open_door):
     async with connected(door) as (_, writer):
         writer.transport.pause_reading()
         writer.write(get(FILE) * 1000)
-        await until(lambda: door.connections)
+        await until(lambda: door.answers[b"GET", b"200"])
         await until(lambda: not door.connections)
 
 
@@ -203,30 +201,42 @@ async def test_a_head_that_does_not_end_in_time_is_dropped(open_door):
 
 
 async def test_a_body_that_comes_too_slowly_is_dropped(open_door, devices, files):
-    door = await open_door(limits=Limits(body_seconds=0.1, body_rate=10_000))
+    door = await open_door(limits=Limits(body_seconds=60, body_rate=1))
     async with connected(door) as (reader, writer):
-        writer.write(put(FILE, b"x" * 100_000)[:-90_000])
-        while not reader.at_eof() and not (got := await _read_soon(reader)):
-            writer.write(b"x")
-        assert got.startswith(b"HTTP/1.1 408 ")
+        writer.write(put(FILE, b"x" * 1000)[:-1000])
+        await until(lambda: incoming(devices))
+        writer.write(b"x" * 79)
+        await until(lambda: bytes_written(devices) == 79)
+        look_after(door, seconds=80)
+        assert (await reader.read(1000)).startswith(b"HTTP/1.1 408 ")
     assert files(devices.root) == []
 
 
-async def _read_soon(reader):
-    try:
-        return await asyncio.wait_for(reader.read(1000), 0.02)
-    except asyncio.TimeoutError:
-        return b""
-
-
-async def test_a_steady_body_may_take_longer_than_the_time_it_is_looked_at(open_door):
-    door = await open_door(limits=Limits(body_seconds=0.1, body_rate=100))
+async def test_a_steady_body_may_take_longer_than_the_time_it_is_looked_at(open_door, devices):
+    door = await open_door(limits=Limits(body_seconds=60, body_rate=1))
     async with connected(door) as (reader, writer):
-        writer.write(put(FILE, b"x" * 10_000)[:-10_000])
-        for _ in range(20):
-            writer.write(b"x" * 500)
-            await asyncio.sleep(0.02)  # this sender is slow, which is what is tried here
+        writer.write(put(FILE, b"x" * 1000)[:-1000])
+        await until(lambda: incoming(devices))  # what came so far does not count any more
+        for sent in range(100, 1000, 100):
+            writer.write(b"x" * 100)
+            await until(lambda sent=sent: bytes_written(devices) == sent)
+            look_after(door, seconds=80)
+        writer.write(b"x" * 100)
         assert (await read_reply(reader)).status == 200
+
+
+def incoming(devices):
+    return list((devices.root / "dev1/.incoming").glob("*"))
+
+
+def bytes_written(devices):
+    return sum(part.stat().st_size for part in incoming(devices))
+
+
+def look_after(door, seconds):
+    """What the door does when so much time has gone by."""
+    for connection in tuple(door._connections):
+        connection.look(asyncio.get_running_loop().time() + seconds)
 
 
 async def test_an_idle_connection_is_closed(open_door):
