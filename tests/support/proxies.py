@@ -67,10 +67,10 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self._note(self._open.add, client)  # here: who leaves now must meet it
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        self._note(self._open.add, client)
         try:
             with client, contextlib.suppress(OSError):
                 self.serve(client)
