@@ -66,10 +66,13 @@ def program(name: str) -> str:
     return found
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def free_port() -> Iterator[int]:
+    """A port that nobody else is given meanwhile; a server may listen on it."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 @contextlib.contextmanager
@@ -151,7 +154,13 @@ def rendered(source: Path, target: Path, addresses: Addresses, front: str) -> No
 def running_front(name: str, directory: Path, addresses: Addresses) -> Iterator[str]:
     """The address of a real Perlbal, nginx or Caddy in front of a site."""
     binary = program(name)
-    address = f"127.0.0.1:{free_port()}"
+    with free_port() as port:
+        yield from _running_front(name, binary, directory, addresses, f"127.0.0.1:{port}")
+
+
+def _running_front(
+    name: str, binary: str, directory: Path, addresses: Addresses, address: str
+) -> Iterator[str]:
     directory.mkdir(parents=True, exist_ok=True)
     source = CONFIGURATIONS / "nginx" if name == "nginx" else CONFIGURATIONS
     for file in source.iterdir():
