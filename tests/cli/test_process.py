@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mogilefs import Client
+from tests.support.farm import until
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -175,8 +176,7 @@ def test_an_interrupted_tree_leaves_whole_files_only(client: Client, tmp_path: P
         client.store(f"t/{number}", bytes(24 << 20), mogile_class="one")
     with subprocess.Popen([*COMMAND, "get", "-r", "t", "out"], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
-        while not list(tmp_path.glob("out/*")):
-            assert process.poll() is None
+        until(lambda: list(tmp_path.glob("out/*")), "the beginning of a file")
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() in (b"mogilefs: interrupted\n", b"")
     assert process.returncode in (130, 0)  # 0: it was faster than the signal
