@@ -113,6 +113,10 @@ class Front:
     """The variable of a request's META that shows that it came through the front (or through
     somebody who pretends that: good for a hint, never for a decision)."""
 
+    asks_again = False
+    """Whether it asks the site again, with ``X-Mogile-Again``, for a file that it could not
+    fetch, and keeps browsers from saying so."""
+
     def __init__(self, cache_for: int = 0) -> None:
         self.cache_for = cache_for
 
@@ -166,6 +170,7 @@ class Nginx(Front):
     """``X-Accel-Redirect`` into docs/fronts/nginx: first replica, second one, which range."""
 
     internal_headers = ("X-Accel-Redirect", "X-Mogile-Replica-2", "X-Mogile-Range")
+    asks_again = True
 
     def hand_over(self, file: Handover) -> Mapping[str, str | None] | None:
         local = file.local if file.local and _local_conditions_are_easy(file) else None
@@ -188,6 +193,7 @@ class Caddy(Front):
     """``handle_response`` in docs/fronts/Caddyfile: two replicas, which range."""
 
     internal_headers = ("X-Reproxy-URL", "X-Mogile-Local", "X-Mogile-Range")
+    asks_again = True
 
     def hand_over(self, file: Handover) -> Mapping[str, str | None] | None:
         headers: dict[str, str | None] = {

@@ -189,7 +189,7 @@ def _conditions(request: HttpRequest) -> dict[str, str]:
 
 
 def _serve(request: HttpRequest, key: str, delivery: Delivery, access: Access) -> HttpResponseBase:
-    if AGAIN in request.META:
+    if AGAIN in request.META and delivery.front and delivery.front.asks_again:
         # The front has tried the replicas in vain: it is for us to find and send the file.
         delivery.forget(key)
         delivery = delivery.without_front()

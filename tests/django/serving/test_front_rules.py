@@ -173,8 +173,12 @@ def test_nothing_but_files_of_nodes_that_are_here_is_read_from_disk(
 
 def test_what_is_allowed_is_fetched_and_read(stage: Stage) -> None:
     """Otherwise the tests above would tell nothing."""
-    here = stage.first.address + FID
+    here, there = (f"{node.address}{FID}" for node in (stage.first, stage.second))
     stage.hand_over(here)
+    assert stage.fetch().body == b"first"
+    stage.hand_over(there, here)
+    assert stage.fetch().body == b"second"
+    stage.second.script(status=404)
     assert stage.fetch().body == b"first"
     stage.hand_over(here, here, local=here)
     assert stage.fetch().body == b"disk"

@@ -492,3 +492,16 @@ def test_a_front_that_found_no_replica_makes_the_view_send_the_file(
     assert (answer.status_code, body(answer)) == (200, CONTENT)
     assert "X-Accel-Redirect" not in answer.headers
     assert len(counted.commands) > asked
+
+
+@pytest.mark.parametrize("front", [None, "perlbal"])
+def test_no_browser_makes_the_view_forget_or_send_a_file(
+    front: str | None, counted: TrackerProxy, site_settings: Settings
+) -> None:
+    """No front of this kind says that it found no replica, nor keeps browsers from saying it."""
+    site_settings.MOGILEFS_FRONT = front
+    before = get(f"/mogilefs/{KEY}")
+    asked = list(counted.commands)
+    answer = get(f"/mogilefs/{KEY}", x_mogile_again="1")
+    assert (body(answer), answer.headers) == (body(before), before.headers)
+    assert counted.commands == asked
