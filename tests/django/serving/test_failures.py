@@ -174,6 +174,30 @@ def test_perlbal_leaves_a_browser_that_waits_for_a_silent_node(
         assert site.second.requests == []
 
 
+@pytest.mark.parametrize("site", FRONTS[2:], indirect=True)
+def test_perlbal_asks_nobody_again_when_both_replicas_are_gone(site: Parts) -> None:
+    site.first.behaviour = site.second.behaviour = 404
+    asked = site.tracker.commands.count("get_paths")
+    reply = fetch(site.address, f"/mogilefs/{KEY}")
+    assert reply.status == 503
+    assert not {"etag", "x-reproxy-url", "x-reproxy-expected-size"} & reply.headers.keys()
+    assert site.tracker.commands.count("get_paths") == asked + 1
+
+
+@pytest.mark.parametrize("server", FRONTS[2:])
+def test_perlbal_remembers_public_files_alone(server: str, node: Node, tmp_path: Path) -> None:
+    with parts(server, node, tmp_path, MOGILEFS_REPROXY_CACHE_FOR=600) as site:
+        whole(fetch(site.address, f"/mogilefs/{KEY}"))
+        asked = list(site.tracker.commands)
+        whole(fetch(site.address, f"/mogilefs/{KEY}"))
+        part = fetch(site.address, f"/mogilefs/{KEY}", {"Range": "bytes=300-309"})
+        assert (part.status, part.body) == (206, CONTENT[300:310])
+        assert site.tracker.commands == asked
+        private = f"/private/{KEY}"
+        assert fetch(site.address, private, {"X-Who": "owner"}).status == 200
+        assert fetch(site.address, private, {"X-Who": "stranger"}).status == 403
+
+
 class Impatient(BaseHTTPRequestHandler):
     """A site that closes each kept connection in the moment in which the next request comes."""
 
