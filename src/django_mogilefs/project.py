@@ -20,11 +20,15 @@ NO_OPTIONS: Mapping[str, Any] = {}
 
 @dataclass(frozen=True)
 class StorageUse:
-    """A place where the project uses a MogileFS storage: where, its class, its options."""
+    """A place where the project uses a MogileFS storage: where, its class, its options.
+
+    For an alias of STORAGES also which; for a field, ``given`` are its storage's own options.
+    """
 
     where: str
     backend: type[MogileFSStorage]
     given: Mapping[str, Any]
+    alias: str | None = None
 
     def look_up(self, name: str) -> Any:
         """An option's value as the storage will have it; ImproperlyConfigured as there."""
@@ -45,7 +49,8 @@ def _aliases() -> Iterator[StorageUse]:
     for alias, entry in backends.items():
         backend = _import(entry.get("BACKEND"))
         if isinstance(backend, type) and issubclass(backend, MogileFSStorage):
-            yield StorageUse(f"STORAGES[{alias!r}]", backend, entry.get("OPTIONS", NO_OPTIONS))
+            given = entry.get("OPTIONS", NO_OPTIONS)
+            yield StorageUse(f"STORAGES[{alias!r}]", backend, given, alias)
 
 
 def _import(path: Any) -> Any:

@@ -15,14 +15,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from django.conf import settings
 from django.core.files.storage import storages
 from django.test import override_settings
 
-from django_mogilefs.clients import get_client
 from django_mogilefs.conf import is_set
 from django_mogilefs.project import StorageUse, storage_uses
 from django_mogilefs.storage import MogileFSStorage
@@ -37,38 +36,40 @@ def storages_on(tracker: str) -> Iterator[MogileFSStorage]:
     """All of the project's storages on this tracker, and empty again when the ``with`` ends.
 
     Gives the default storage if that is one of ours, else one made of the settings. Domains and
-    classes that the storages name are created; where no domain is set it is ``DOMAIN``. A storage
-    that was made with ``trackers`` by hand keeps those.
+    classes that the storages name are created; where no domain is set it is ``DOMAIN``.
     """
-    with override_settings(**_settings(tracker)):
-        client = Client(None, [tracker])
-        uses = [each for each in storage_uses() if each.look_up("trackers") == (tracker,)]
-        uses.append(StorageUse("the settings", MogileFSStorage, {}))
-        try:
-            for use in uses:
-                _create(client, use)
-            yield _default()
-        finally:
-            for use in uses:
-                _empty(use)
-            client.close()
-
-
-def _settings(tracker: str) -> dict[str, Any]:
     changed: dict[str, Any] = {"MOGILEFS_TRACKERS": [tracker]}
     if not is_set("MOGILEFS_DOMAIN"):
         changed["MOGILEFS_DOMAIN"] = DOMAIN
-    moved = {alias: _moved(entry, tracker) for alias, entry in settings.STORAGES.items()}
-    if moved != settings.STORAGES:
-        changed["STORAGES"] = moved
-    return changed
+    with override_settings(**changed), _moved(tracker) as uses:
+        try:
+            for use in uses:
+                _create(use, tracker)
+            yield _default()
+        finally:
+            for domain in {use.look_up("domain") for use in uses}:
+                _empty(domain, tracker)
 
 
-def _moved(entry: dict[str, Any], tracker: str) -> dict[str, Any]:
-    options = entry.get("OPTIONS", {})
-    if "trackers" not in options:
-        return entry
-    return {**entry, "OPTIONS": {**options, "trackers": [tracker]}}
+@contextmanager
+def _moved(tracker: str) -> Iterator[list[StorageUse]]:
+    """Every use, of a storage that has this tracker for as long, wherever it had its own from."""
+    own = [(use, _given(use)) for use in storage_uses()]
+    before = [dict(given) for _, given in own]
+    for _, given in own:
+        given["trackers"] = [tracker]
+    try:
+        uses = [replace(use, given=given) for use, given in own]
+        yield [*uses, StorageUse("the settings", MogileFSStorage, {})]
+    finally:
+        for (_, given), old in zip(own, before, strict=True):
+            given.clear()
+            given.update(old)
+
+
+def _given(use: StorageUse) -> Any:
+    """The options that the use's storage itself looks at."""
+    return use.given if use.alias is None else vars(storages[use.alias])["given"]
 
 
 def _default() -> MogileFSStorage:
@@ -76,20 +77,21 @@ def _default() -> MogileFSStorage:
     return found if isinstance(found, MogileFSStorage) else MogileFSStorage()
 
 
-def _create(client: Client, use: StorageUse) -> None:
+def _create(use: StorageUse, tracker: str) -> None:
     """The use's domain and class, where they are missing."""
     domain, name = use.look_up("domain"), use.look_up("mogile_class")
-    existing = {each.name: each for each in client.admin.domains()}
-    if domain not in existing:
-        client.admin.create_domain(domain)
-    if isinstance(name, str) and name not in {each.name for each in client.admin.classes(domain)}:
-        client.admin.create_class(domain, name, mindevcount=1)
+    with Client(None, [tracker]) as client:
+        if domain not in {each.name for each in client.admin.domains()}:
+            client.admin.create_domain(domain)
+        known = {each.name for each in client.admin.classes(domain)}
+        if isinstance(name, str) and name not in known:
+            client.admin.create_class(domain, name, mindevcount=1)
 
 
-def _empty(use: StorageUse) -> None:
-    client = get_client(use.client_options())
-    for key in client.keys(""):
-        client.delete(key)
+def _empty(domain: str, tracker: str) -> None:
+    with Client(domain, [tracker]) as client:
+        for key in client.keys(""):
+            client.delete(key)
 
 
 @cache

@@ -7,13 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.test import SimpleTestCase
+from django.test import SimpleTestCase, override_settings
 
-from django_mogilefs.testing import MogileFSTestMixin
+from django_mogilefs.storage import MogileFSStorage
+from django_mogilefs.testing import MogileFSTestMixin, storages_on
 from mogilefs.testing import running_node
-from tests.django.gallery.models import AvatarStorage
+from tests.django.gallery.models import AvatarStorage, Picture
 
 ROOT = Path(__file__).parents[3]
 
@@ -50,6 +52,46 @@ def test_the_plugin_costs_a_run_that_does_not_use_it_nothing():
 def test_the_mixin_does_without_pytest():
     code = "import sys; sys.modules['pytest'] = None; import django_mogilefs.testing"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+class ClassWithTrackers(MogileFSStorage):
+    trackers = ["127.0.0.1:1"]
+
+
+OPTIONS = {"domain": "elsewhere", "location": "x", "trackers": ["127.0.0.1:1"]}
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [
+        ("django_mogilefs.storage.MogileFSStorage", OPTIONS),
+        (f"{__name__}.ClassWithTrackers", {"location": "x"}),
+    ],
+)
+def test_a_storage_with_trackers_of_its_own_is_on_the_tests_node_too(
+    mogilefs_node, monkeypatch, backend, options
+):
+    thumb = Picture._meta.get_field("thumb").storage
+    monkeypatch.setitem(thumb.given, "trackers", ["127.0.0.1:1"])
+    with override_settings(STORAGES={"default": {"BACKEND": backend, "OPTIONS": options}}):
+        with storages_on(mogilefs_node.tracker) as storage:
+            assert storage.save("a.txt", ContentFile(b"x")) == "a.txt"
+            assert list(storage.client.keys()) == ["x/a.txt"]
+            thumb.save("b.txt", ContentFile(b"x"))
+        assert (storage.trackers, thumb.trackers) == (("127.0.0.1:1",),) * 2
+        with storages_on(mogilefs_node.tracker) as storage:
+            assert list(storage.names()) == list(thumb.names()) == []
+
+
+def test_what_a_read_only_storage_shows_is_gone_afterwards_too(mogilefs_node):
+    read_only = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
+    read_only["OPTIONS"] = {"readonly": True}
+    with override_settings(STORAGES={"default": read_only}):
+        with storages_on(mogilefs_node.tracker) as storage:
+            MogileFSStorage().save("a.txt", ContentFile(b"x"))
+            assert storage.exists("a.txt")
+        with storages_on(mogilefs_node.tracker) as storage:
+            assert not storage.exists("a.txt")
 
 
 class MixinTests(MogileFSTestMixin, SimpleTestCase):
