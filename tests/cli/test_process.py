@@ -66,6 +66,27 @@ def test_a_large_pipe_goes_through(client: Client):
     assert shell("cat", "big").stdout == content
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_outputs_that_are_closed_are_done_without(client: Client, tmp_path: Path, closed: str):
+    (tmp_path / "file").write_bytes(b"bytes")
+    for argv in (["put", "file", "k"], ["get", "k", "back"], ["ls"], ["cat", "k"]):
+        ended = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *argv],
+            capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (tmp_path / "back").read_bytes() == b"bytes"
+
+
+def test_a_closed_stdin_is_not_an_empty_file(client: Client):
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *COMMAND, "put", "-", "k"],
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (2, b"mogilefs: stdin is closed\n")
+    assert not client.exists("k")
+
+
 def test_a_named_pipe_is_read_to_its_end(client: Client, tmp_path: Path):
     assert shell("put", "/dev/stdin", "k", input=b"from a pipe").returncode == 0
     assert client.read("k") == b"from a pipe"

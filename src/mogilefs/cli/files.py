@@ -48,6 +48,8 @@ def put(args: argparse.Namespace, out: Output) -> None:
 def _put_stdin(transfers: Transfers, args: argparse.Namespace) -> None:
     if args.recursive or not args.key or args.key.endswith("/"):
         raise UsageError("stdin needs a KEY, and no -r")
+    if sys.stdin is None:
+        raise UsageError("stdin is closed")
     with interruptible(sys.stdin.buffer) as stdin:
         transfers.put_file(stdin, args.key)
 

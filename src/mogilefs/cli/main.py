@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Never raises for what goes wrong: that is one line on stderr. (--help raises SystemExit.)
     """
+    _fill_gaps()
     try:
         with terminable():
             return _run(list(sys.argv[1:] if argv is None else argv))
@@ -91,6 +92,13 @@ def _run(argv: Sequence[str]) -> int:
     code = args.run(args, Output(as_json=getattr(args, "json", False)))
     sys.stdout.flush()
     return code or Exit.OK
+
+
+def _fill_gaps() -> None:
+    """What goes to an output that the parent closed is lost; no connection gets its number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the process ends
 
 
 def _speak_utf8() -> None:
