@@ -47,7 +47,8 @@ test-ci: venv system-packages
 	$(BIN)/nox --session tests --tags ci -- $(ARGS)
 
 # This project beside what one would pick instead, on this machine: docs/performance.md.
-# make bench ARGS="--quick", ARGS="clients door", ARGS="--tracker HOST:PORT --domain NAME"
+# make bench ARGS="--tracker HOST:PORT --domain NAME"
+# Printed only, and not written down: ARGS="--quick", ARGS="clients door"
 bench: $(VENV)/.bench .bench/peers/.ready
 	@$(BIN)/python -m benchmarks --page docs/performance.md $(ARGS)
 

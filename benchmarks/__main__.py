@@ -68,8 +68,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, default=ROOT.parent / ".bench" / "results.json")
     parser.add_argument("--page", type=Path, help="write the page and its plots here")
     args = parser.parse_args()
-    if args.quick:
-        args.page = None  # figures of a smoke test are no figures
+    if args.quick or args.questions:
+        args.page = None  # figures of a smoke test are no figures, and the page has them all
     args.json.parent.mkdir(parents=True, exist_ok=True)
     return args
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks import load
 from benchmarks.harness import Batch, compete, paired, quantile, spread, timed
 from benchmarks.targets import TARGETS, Target, judge
@@ -92,3 +95,10 @@ def test_a_target_is_reached_missed_or_was_not_asked():
     assert not Target("x", "t", lambda _: None, at_most=2).reached(2.1)
     assert {verdict.told for verdict in judge([])} == {"not measured"}
     assert len(judge([])) == len(TARGETS) > 30
+
+
+def test_only_a_full_run_writes_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    told = [f"--page={tmp_path / 'page.md'}", f"--json={tmp_path / 'results.json'}"]
+    for more, page in ([], tmp_path / "page.md"), (["--quick"], None), (["door"], None):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", *told, *more])
+        assert command._arguments().page == page
