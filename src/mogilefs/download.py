@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from .errors import MogileFSError, ProtocolError, StorageUnavailable
-from .http1 import Http, Response, parse_url
+from .http1 import Http, Response
 from .models import Located
 from .steps import CHUNK, Op, why
 
@@ -138,20 +138,16 @@ class Download:
                 yield from self._find()
             if not self._paths:
                 raise self._unavailable()
-            self._url = self._paths[0]
+            self._url = self._best()
             try:
-                self._url = self._best()
                 yield from self._open(self._url)
             except (OSError, ProtocolError, BadReplica) as error:
                 self._failed(error)
 
     def _best(self) -> str:
-        """The first path, but those on hosts that could not be reached lately come last."""
-        health = self._http.health
-        if len(self._paths) > 1 and not health.all_well:
-            by_host = {path: parse_url(path).address for path in self._paths}
-            order = health.order([*dict.fromkeys(by_host.values())])
-            self._paths.sort(key=lambda path: order.index(by_host[path]))
+        """The first path, but those on hosts that failed lately come last."""
+        if len(self._paths) > 1 and not self._http.health.all_well:
+            self._paths.sort(key=self._http.pause)
         return self._paths[0]
 
     def _open(self, url: str) -> Op[None]:

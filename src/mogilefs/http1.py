@@ -123,7 +123,11 @@ class Response:
         if self._early:
             data, self._early = self._early[:limit], self._early[limit:]
         else:
-            data = yield partial(self._link.receive, limit)
+            try:
+                data = yield partial(self._link.receive, limit)
+            except TimeoutError:
+                self._http.health.failed(self._address)
+                raise
         return self._count(data)
 
     def _count(self, data: bytes) -> bytes:
@@ -172,6 +176,13 @@ class Http:
         self.health = Health()
         self._network = network
 
+    def pause(self, url: str) -> float:
+        """Seconds for which the URL's server is not to be asked, because it failed lately."""
+        try:
+            return self.health.pause(parse_url(url).address)
+        except ProtocolError:
+            return 0.0
+
     def get(self, url: str, start: int = 0, stop: int | None = None) -> Op[Response]:
         """The response to GET, asking for the bytes from ``start`` to before ``stop`` only."""
         ranged = start or stop is not None
@@ -205,6 +216,9 @@ class Http:
             except (ConnectionError, ProtocolError):
                 # A kept connection may have ended unseen. GET, HEAD and PUT can be sent again.
                 continue
+            except TimeoutError:
+                self.health.failed(address)
+                raise
         self.health.asking(address)
         try:
             link = yield partial(self._network.connect, *address)

@@ -59,12 +59,17 @@ class Upload:
         for attempt in range(OPENS):
             opened = yield from self._open(look=not self._overwrite and not attempt)
             fid = integer(opened, "fid")
-            for devid, url in destinations(opened):
+            for devid, url in self._best_first(destinations(opened)):
                 if (yield from self._put(url)):
                     yield from self._close(fid, devid, url)
                     return self._stored(fid)
         message = f"no device took {self._key!r}"
         raise StorageUnavailable(message, self._reasons)
+
+    def _best_first(self, places: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """The places in their order, but those on hosts that failed lately come last."""
+        http = self._client.http
+        return places if http.health.all_well else sorted(places, key=lambda at: http.pause(at[1]))
 
     def _open(self, look: bool) -> Op[dict[str, str]]:
         """Ask where the file may go; in the same packet, whether the key is free."""

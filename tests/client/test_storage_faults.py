@@ -171,6 +171,25 @@ def test_a_replica_on_a_host_that_is_down(client: Any, tiny: Tiny) -> None:
     assert len(tiny.storages[0].requests) == 2
 
 
+def stall(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+    connection.sock.recv(1)  # until the client gives up and closes
+
+
+@pytest.mark.parametrize("fault", [stall, stall_in_the_middle])
+def test_a_host_that_stalls_is_asked_last_for_a_while(
+    client: Any, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, fault: Behaviour
+) -> None:
+    monkeypatch.setattr("mogilefs.pool.FIRST_PAUSE", 60.0)
+    stored = tiny.cluster.add("key", BODY)
+    stored.urls.append("ftp://elsewhere/dev1/x.fid")
+    assert client.read("key") == BODY  # and so a connection is kept
+    tiny.storages[0].on["GET"] = tiny.storages[0].on["PUT"] = fault
+    for _ in range(3):
+        assert client.read("key") == BODY
+    client.store("other", BODY)
+    assert [request.method for request in tiny.storages[0].requests] == ["GET", "GET"]
+
+
 def test_no_replica_left(client: Any, tiny: Tiny) -> None:
     tiny.cluster.add("key", BODY, replicas=0)
     with pytest.raises(StorageUnavailable, match="key"):
