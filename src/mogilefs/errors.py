@@ -23,6 +23,7 @@ MogileFSError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from errno import EEXIST, ENOENT
 from typing import Any
 
 
@@ -108,9 +109,13 @@ class TrackerError(MogileFSError):
 class KeyNotFound(TrackerError, FileNotFoundError):
     """The domain has no such key."""
 
+    errno = ENOENT
+
 
 class KeyExists(TrackerError, FileExistsError):
     """The key is taken, and was not to be replaced."""
+
+    errno = EEXIST
 
 
 class DomainNotFound(TrackerError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -593,6 +594,7 @@ def test_a_missing_key_is_a_missing_file(client: Any, name: str, method: str) ->
     with pytest.raises(KeyNotFound) as raised:
         getattr(client, method)(name)
     assert isinstance(raised.value, FileNotFoundError)
+    assert raised.value.errno == errno.ENOENT
     assert raised.value.key == name
     assert raised.value.code == "unknown_key"
     assert raised.value.tracker
