@@ -166,6 +166,36 @@ def test_orphans_and_missing_keys_are_listed_and_only_deleted_when_told(aliases)
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("option", ["timeout", "trackers"])
+def test_what_a_storage_of_other_options_keeps_in_the_same_place_is_no_orphan(
+    aliases, mogilefs_node, monkeypatch, option
+):
+    other = {"timeout": 3.0, "trackers": [mogilefs_node.tracker.replace("127.0.0.1", "localhost")]}
+    thumb = Picture._meta.get_field("thumb").storage
+    monkeypatch.setitem(thumb.given, option, other[option])
+    fill("default", "image.png", "thumb.png")
+    refer_to("image.png")
+    Picture.objects.update(thumb="thumb.png")
+    assert "0 orphans deleted, 0 references" in run("mogilefs_orphans", "--delete")
+    assert storages["default"].exists("thumb.png")
+
+
+@pytest.mark.django_db
+def test_a_reference_that_can_be_no_key_is_missing(aliases):
+    refer_to("../up.png", "x" * 256)
+    out = run("mogilefs_orphans")
+    assert "missing test:../up.png of gallery.Picture.image" in out
+    assert "2 references without a key" in out
+
+
+@pytest.mark.django_db
+def test_orphans_are_deleted_also_where_one_of_the_storages_is_read_only(aliases, monkeypatch):
+    monkeypatch.setitem(storages["default"].given, "readonly", True)
+    fill("other", "orphan.png")
+    assert "1 orphans deleted" in run("mogilefs_orphans", "--delete")
+
+
+@pytest.mark.django_db
 def test_an_upload_that_is_going_on_is_no_orphan(aliases):
     storages["default"].client.store(".incomplete/0123", b"half-way")
     assert "0 orphans deleted" in run("mogilefs_orphans", "--delete")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_mogilefs.clients import ClientOptions, get_client
 from django_mogilefs.project import storage_uses
 from django_mogilefs.references import Field, fields
 from django_mogilefs.static import MogileFSStaticStorage
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import Client, KeyNotFound
+from mogilefs import Client, InvalidKey, KeyNotFound
 from mogilefs.upload import PRIVATE
 
 UPLOAD_TIME = timedelta(hours=1)
@@ -43,14 +43,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         orphans = missing = 0
-        for place, referring in _places().items():
-            client = get_client(place)
+        places = _places()
+        for place, referring in places.items():
+            client = _client(referring)
             references = _references(referring)
             keys = set(_keys(client, referring))
-            spared = (*options["exclude"], *_static_prefixes(place))
+            spared = (*options["exclude"], *_static_prefixes(place.domain))
             unknown = [key for key in keys - references.keys() if not key.startswith(spared)]
-            if unknown:  # what was saved since the first look is no orphan
-                known = _references(referring)
+            if unknown:
+                # What was saved since the first look is no orphan, nor what is referred to by a
+                # field whose trackers are the same under another name.
+                alike = [each for each in places if each.domain == place.domain]
+                known = _references([field for each in alike for field in places[each]])
                 unknown = [key for key in unknown if key not in known]
             orphans += sum(self._orphan(client, key, options["delete"]) for key in sorted(unknown))
             missing += self._missing(client, references, keys)
@@ -67,29 +71,47 @@ class Command(BaseCommand):
 
     def _missing(self, client: Client, references: dict[str, list[str]], keys: set[str]) -> int:
         """Tell of references without a key; each is looked at once more."""
-        lost = [key for key in sorted(references.keys() - keys) if not client.exists(key)]
+        lost = [key for key in sorted(references.keys() - keys) if not _exists(client, key)]
         for key in lost:
             for who in references[key]:
                 self.stdout.write(f"missing {client.domain}:{key} of {who}")
         return sum(len(references[key]) for key in lost)
 
 
-def _places() -> dict[ClientOptions, list[Field]]:
-    """The fields on MogileFS, by the client that their storages use."""
-    places: defaultdict[ClientOptions, list[Field]] = defaultdict(list)
+class Place(NamedTuple):
+    """Where files are kept, however a storage's other options are."""
+
+    domain: str
+    trackers: frozenset[str]
+
+
+def _places() -> dict[Place, list[Field]]:
+    """The fields on MogileFS, by where their storages keep files."""
+    places: defaultdict[Place, list[Field]] = defaultdict(list)
     for field in fields():
         if isinstance(field.storage, MogileFSStorage):
-            places[field.storage.client_options].append(field)
+            place = Place(field.storage.domain, frozenset(field.storage.trackers))
+            places[place].append(field)
     return places
 
 
+def _client(referring: list[Field]) -> Client:
+    """The client of one of these fields' storages, of one that may delete if there is any."""
+    found = [each.storage for each in referring if isinstance(each.storage, MogileFSStorage)]
+    return min(found, key=lambda storage: storage.readonly).client
+
+
 def _references(referring: list[Field]) -> dict[str, list[str]]:
-    """Every key that is referred to, with the rows that do."""
+    """Every key that is referred to, with the rows that do. What can be no key is as it is."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for field in referring:
         assert isinstance(field.storage, MogileFSStorage)
         for pk, name in field.names():
-            found[field.storage.key(name)].append(f"{field.label} {pk}")
+            try:
+                key = field.storage.key(name)
+            except (SuspiciousFileOperation, InvalidKey):
+                key = name
+            found[key].append(f"{field.label} {pk}")
     return dict(found)
 
 
@@ -102,19 +124,25 @@ def _keys(client: Client, referring: list[Field]) -> Iterator[str]:
             yield from client.keys(prefix)
 
 
-def _static_prefixes(place: ClientOptions) -> list[str]:
+def _static_prefixes(domain: str) -> list[str]:
     """Where static files lie among the others; CommandError where they cannot be told apart."""
     prefixes = []
     for use in storage_uses():
-        same = use.look_up("domain") == place.domain and use.look_up("trackers") == place.trackers
-        if issubclass(use.backend, MogileFSStaticStorage) and same:
+        if issubclass(use.backend, MogileFSStaticStorage) and use.look_up("domain") == domain:
             if not use.look_up("location"):
                 raise CommandError(
-                    f"{use.where} keeps static files in the domain {place.domain!r} without a"
+                    f"{use.where} keeps static files in the domain {domain!r} without a"
                     " location: they cannot be told from orphans."
                 )
             prefixes.append(f"{use.look_up('location')}/")
     return prefixes
+
+
+def _exists(client: Client, key: str) -> bool:
+    try:
+        return client.exists(key)
+    except InvalidKey:
+        return False
 
 
 def _is_abandoned(client: Client, key: str) -> bool:
