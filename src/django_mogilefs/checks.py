@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from inspect import unwrap
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,17 +76,20 @@ def _options(use: StorageUse) -> Iterator[CheckMessage]:
 
 def check_urls(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """The view is mounted where the storages' URLs point."""
-    bases = {base for use in storage_uses() if (base := _look_up(use, "base_url"))}
+    bases: dict[str, StorageUse] = {}
+    for use in storage_uses():
+        if base := _look_up(use, "base_url"):
+            bases.setdefault(base, use)
     return [
         Warning(
             f"No URL pattern hands {base} to serve_mogilefs_file.",
             hint=(
-                f'Add path("{_local(base)}<path:key>", serve_mogilefs_file) to ROOT_URLCONF, or'
-                " silence this where a view of your own calls it."
+                f'Add path("{_local(base)}<path:key>", serve_mogilefs_file{_which(use)}) to'
+                " ROOT_URLCONF, or silence this where a view of your own calls it."
             ),
             id="mogilefs.W001",
         )
-        for base in sorted(bases)
+        for base, use in sorted(bases.items(), key=itemgetter(0))
         if not urlsplit(base).netloc and not _is_served(base)
     ]
 
@@ -95,6 +99,11 @@ def _look_up(use: StorageUse, name: str) -> Any:
         return use.look_up(name)
     except ImproperlyConfigured:
         return None  # check_options tells it
+
+
+def _which(use: StorageUse) -> str:
+    """What a URL pattern passes on for a storage that is not the view's default."""
+    return f', {{"storage": "{use.alias}"}}' if use.alias not in (None, "default") else ""
 
 
 def _local(base: str) -> str:

@@ -114,6 +114,16 @@ def test_a_view_that_is_not_mounted_is_a_warning(settings, urls):
     assert found() == ["mogilefs.W001"]
 
 
+def test_the_hint_is_a_pattern_that_serves_that_storage(settings):
+    settings.ROOT_URLCONF = CatchAll
+    options = {"domain": "elsewhere"}
+    with storages(staticfiles={"BACKEND": STATIC, "OPTIONS": options}):
+        hints = [message.hint for message in run_checks(tags=["mogilefs"])]
+    assert len(hints) == 2
+    assert 'path("mogilefs/<path:key>", serve_mogilefs_file)' in hints[0]
+    assert 'path("static/<path:key>", serve_mogilefs_file, {"storage": "staticfiles"})' in hints[1]
+
+
 def test_files_of_another_host_need_no_view_here(settings):
     settings.ROOT_URLCONF = CatchAll
     settings.MOGILEFS_MEDIA_URL = "https://media.example/"
