@@ -279,7 +279,8 @@ class AsyncClient(Face):
     ) -> AsyncFileReader | AsyncFileWriter:
         """The file for ``async with``: ``"rb"`` lazy and seekable, ``"wb"`` stored when closed.
 
-        Opening asks nothing; reading or closing raises what ``read`` and ``store`` raise.
+        Opening asks nothing; reading or closing raises what ``read`` and ``store`` raise. A
+        read-only client raises ReadOnlyError on opening for ``"wb"``.
         """
         checked_key(key)
         if mode == "rb":

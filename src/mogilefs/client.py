@@ -183,7 +183,8 @@ class Client(Face):
     ) -> FileReader | FileWriter:
         """The file as a Python file: ``"rb"`` lazy and seekable, ``"wb"`` stored when closed.
 
-        Opening asks nothing; reading or closing raises what ``read`` and ``store`` raise.
+        Opening asks nothing; reading or closing raises what ``read`` and ``store`` raise. A
+        read-only client raises ReadOnlyError on opening for ``"wb"``.
         """
         checked_key(key)
         if mode == "rb":

@@ -162,6 +162,7 @@ class Draft:
     """What is written until it is stored: in memory up to a bound, then in a temporary file."""
 
     def __init__(self, operations: Operations, key: str, mogile_class: str | None, overwrite: bool):
+        operations.check_writable("create_open")
         self._operations, self.key = operations, key
         self._mogile_class, self._overwrite = mogile_class, overwrite
         self.file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by discard()

@@ -52,8 +52,13 @@ class Operations:
         if self.config.readonly:
             for command in commands:
                 if command.name not in READING:
-                    raise ReadOnlyError(f"this client only reads: {command.name} was not sent")
+                    self.check_writable(command.name)
         return self.trackers.ask(*commands)
+
+    def check_writable(self, wanted: str) -> None:
+        """Raise ReadOnlyError if this client only reads."""
+        if self.config.readonly:
+            raise ReadOnlyError(f"this client only reads: {wanted} was not sent")
 
     def command(self, name: str, **args: object) -> Op[dict[str, str]]:
         """The values of one command's OK."""
@@ -250,6 +255,7 @@ class Operations:
         StorageUnavailable (with a cause for each device), UploadRejected.
         """
         checked_key(key)
+        self.check_writable("create_open")
         algorithm = self._algorithm(checksum, verify)
         prepared = yield from prepare(content, size, algorithm, self.network, self.config.max_spool)
         upload = Upload(self, key, prepared, mogile_class, overwrite, verify, alternative)
@@ -264,6 +270,7 @@ class Operations:
         KeyNotFound for ``key``, and what ``store`` raises.
         """
         checked_key(new_key)
+        self.check_writable("create_open")
         located = yield from self.locate(key)
         size = located.info.length
         read = partial(self.reading, key, paths=located.paths, size=size)

@@ -722,8 +722,10 @@ def test_a_read_only_client_changes_nothing(
     reader = face(whole.domain, whole.trackers, readonly=True)
     assert reader.read(name) == b"bytes"
     assert name in list(reader.keys(name))
+    unread = iter([b"other"])
     for change in (
-        lambda: reader.store(name, b"other"),
+        lambda: reader.store(name, unread),
+        lambda: reader.open(name, "wb"),
         lambda: reader.store(name, b"other", overwrite=False),
         lambda: reader.delete(name),
         lambda: reader.rename(name, "new"),
@@ -733,6 +735,7 @@ def test_a_read_only_client_changes_nothing(
     ):
         with pytest.raises(ReadOnlyError):
             change()
+    assert list(unread) == [b"other"]
     assert client.read(name) == b"bytes"
 
 
