@@ -60,6 +60,22 @@ def test_get_leaves_nothing_and_touches_nothing_when_it_fails(run: Run, tmp_path
     assert (tmp_path / "mine").read_text() == "precious"
 
 
+@pytest.mark.parametrize("target", ["nowhere/back", "file/back"])
+def test_get_names_what_cannot_be_written(run: Run, client: Client, tmp_path: Path, target: str):
+    client.store("k", b"x")
+    (tmp_path / "file").touch()
+    ended = run("get", "k", target)
+    assert ended.code == 1
+    assert ended.err.startswith(f"mogilefs: {tmp_path / target}: No")
+
+
+def test_get_takes_the_longest_names(run: Run, client: Client, tmp_path: Path):
+    name = "あ" * 85
+    client.store(name, b"x")
+    assert run("get", name).code == 0
+    assert (tmp_path / name).read_bytes() == b"x"
+
+
 def test_get_keeps_a_link_and_the_permissions_of_what_it_replaces(
     run: Run, client: Client, tmp_path: Path
 ):
