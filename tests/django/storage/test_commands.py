@@ -147,6 +147,17 @@ def test_the_source_is_deleted_only_of_what_was_verified(aliases):
     assert not storages["disk"].exists("b.txt")
 
 
+@pytest.mark.django_db
+def test_a_tracker_or_directory_that_is_not_there_is_told_in_a_line(aliases):
+    with pytest.raises(CommandError, match=r"disk cannot be listed: .*No such file"):
+        run("mogilefs_copy", "disk", "default", "--list")
+    storages["default"].given["trackers"] = ["127.0.0.1:1"]
+    with pytest.raises(CommandError, match="default cannot be listed: no tracker answered"):
+        run("mogilefs_copy", "default", "disk", "--list")
+    with pytest.raises(CommandError, match="no tracker answered"):
+        run("mogilefs_orphans")
+
+
 def test_an_alias_that_is_not_there_is_named(aliases):
     with pytest.raises(CommandError, match="nosuch"):
         run("mogilefs_copy", "nosuch", "default", "--list")

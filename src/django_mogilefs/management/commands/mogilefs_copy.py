@@ -17,6 +17,7 @@ from django_mogilefs.copying import COPIED, Copy
 from django_mogilefs.names import directory_prefix
 from django_mogilefs.references import fields_named, fields_on, names_in
 from django_mogilefs.storage import MogileFSStorage
+from mogilefs import MogileFSError
 
 HELD = 1000
 """Names that are handed to the workers ahead."""
@@ -63,7 +64,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         source, destination = (_storage(options[name]) for name in ("source", "destination"))
         journal = Journal(options["journal"])
-        names = [each for each in self._names(source, destination, options) if each not in journal]
+        try:
+            found = list(self._names(source, destination, options))
+        except (MogileFSError, OSError) as error:
+            raise CommandError(f"{options['source']} cannot be listed: {error}") from error
+        names = [each for each in found if each not in journal]
         copy = Copy(
             source,
             destination,

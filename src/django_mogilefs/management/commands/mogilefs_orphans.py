@@ -14,7 +14,7 @@ from django_mogilefs.project import storage_uses
 from django_mogilefs.references import Field, fields
 from django_mogilefs.static import MogileFSStaticStorage
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import Client, InvalidKey, KeyNotFound
+from mogilefs import Client, InvalidKey, KeyNotFound, MogileFSError
 from mogilefs.upload import PRIVATE
 
 UPLOAD_TIME = timedelta(hours=1)
@@ -42,6 +42,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._compare(options)
+        except MogileFSError as error:
+            raise CommandError(str(error)) from error
+
+    def _compare(self, options: dict[str, Any]) -> None:
         orphans = missing = 0
         places = _places()
         for place, referring in places.items():
