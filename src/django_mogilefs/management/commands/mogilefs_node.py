@@ -55,7 +55,8 @@ class Command(BaseCommand):
 
 def with_port(tracker: str) -> str:
     """``HOST:PORT``, where a setting may leave out the port."""
-    return tracker if urlsplit(f"//{tracker}").port else f"{tracker}:{DEFAULT_TRACKER_PORT}"
+    named = urlsplit(f"//{tracker}").port is not None
+    return tracker if named else f"{tracker}:{DEFAULT_TRACKER_PORT}"
 
 
 def project_domains() -> dict[str, dict[str, int]]:
