@@ -228,14 +228,18 @@ def test_the_site_is_asked_again_for_what_may_not_be_fetched(stage: Stage) -> No
     """What it sends then is sent on, and no address that it names is believed."""
     bad = stage.foreign.address + FID
     stage.hand_over(bad, bad, headers={"X-Mogile-Local": bad})
-    reply = stage.fetch("/file?a=b")
+    reply = stage.fetch("/file?a=b", {"Cookie": "a=b"})
     assert (reply.status, reply.body) == (200, b"site")
     first, again = stage.site.asked
     assert first.path == again.path == "/file?a=b"
     assert "x-mogile-again" not in first.headers
     assert again.headers["x-mogile-again"] == "1"
     assert again.headers["x-mogile-front"] == stage.name
-    assert again.headers["host"] == first.headers["host"]
+    for asked in (first, again):
+        assert asked.headers["x-forwarded-for"] == "127.0.0.1"
+        assert asked.headers["x-forwarded-proto"] == "http"
+        assert asked.headers["host"] == stage.address
+        assert asked.headers["cookie"] == "a=b"
     assert stage.internal(reply) == set()
 
 
