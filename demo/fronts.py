@@ -75,7 +75,7 @@ def _nginx(home: Path) -> list[str]:
     # A user's nginx cannot write where Debian's does, and root's workers cannot read root's.
     uses = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     kept = [f'{use}_temp_path "{home}/{use}";' for use in uses]
-    (home / "demo.conf").write_text("\n".join([*kept, "client_max_body_size 0;\n"]))
+    (home / "demo.conf").write_text("\n".join(kept))
     main = home / "nginx.conf"
     main.write_text(main.read_text().replace("http {\n", "http {\n    include demo.conf;\n", 1))
     user = f"user {getpass.getuser()};" if os.geteuid() == 0 else ""
