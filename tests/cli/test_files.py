@@ -37,6 +37,19 @@ def test_put_gives_the_class_and_the_checksum_along(run: Run, client: Client, tm
     assert client.info("k").mogile_class == "one"
 
 
+def test_options_may_stand_between_arguments(run: Run, client: Client, tmp_path: Path):
+    (tmp_path / "-f").write_bytes(b"x")
+    assert run("put", "-n", "--class", "one", "./-f", "--checksum", "MD5", "k", "-q").code == 0
+    assert run("put", "./-f", "--class=one", "--", "-k").code == 0
+    assert run("ls", "--limit", "1", "k", "-l", "--json").json[0]["class"] == "one"
+    assert run("class", "add", "--mindevcount", "1", "new", "--hashtype", "MD5").code == 0
+    assert run("class", "k", "-q", "new").code == 0
+    assert run("rm", "k", "-f", "nope", "--", "-k").code == 0
+    assert list(client.keys()) == []
+    assert run("put", "./-f", "-n", "k", "more").code == 2
+    assert run("rm", "-f").code == 2
+
+
 def test_put_without_overwriting_tells_a_taken_key(run: Run, client: Client, tmp_path: Path):
     (tmp_path / "a").write_text("new")
     client.store("k", b"old")
