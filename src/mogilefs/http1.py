@@ -79,18 +79,24 @@ def parse_head(data: bytes) -> Head:
 def _headers(lines: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
-        name, colon, value = line.partition(":")
-        name, value = name.lower(), value.strip()
-        if not colon or not name or name[-1] in " \t" or name[0] in " \t":
-            raise ProtocolError(f"not an HTTP header: {line[:80]!r}")
-        if name == "content-length" and _LENGTH.fullmatch(value) is None:
-            raise ProtocolError(f"not a Content-Length: {value[:80]!r}")
+        name, value = _header(line)
         if name == "content-length" and headers.get(name, value) != value:
             raise ProtocolError("two different Content-Length headers")
         headers[name] = value
     if "transfer-encoding" in headers:
         raise ProtocolError("a storage node's answer must have a Content-Length")
     return headers
+
+
+@functools.lru_cache(maxsize=1024)  # a storage node says most of it again and again
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    name, value = name.lower(), value.strip()
+    if not colon or not name or name[-1] in " \t" or name[0] in " \t":
+        raise ProtocolError(f"not an HTTP header: {line[:80]!r}")
+    if name == "content-length" and _LENGTH.fullmatch(value) is None:
+        raise ProtocolError(f"not a Content-Length: {value[:80]!r}")
+    return name, value
 
 
 class Response:

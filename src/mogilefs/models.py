@@ -92,6 +92,8 @@ def checked_key(key: str) -> str:
         raise TypeError(f"a key must be str, not {type(key).__name__}")
     if not key:
         raise InvalidKey("a key must not be empty")
+    if key.isascii() and len(key) <= wire.MAX_KEY_BYTES:  # nearly every key
+        return key
     try:
         size = len(wire.to_bytes(key))
     except UnicodeEncodeError as error:

@@ -6,7 +6,6 @@ Text is ``str`` throughout. The protocol carries bytes that nobody checks, so te
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -23,11 +22,11 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 EOL = b"\r\n"
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_,\-./\\:]")
+_PLAIN_PAIRS = re.compile(r"[A-Za-z0-9_,\-./\\:=&]*")
 _UNSAFE_BYTE = re.compile(_UNSAFE.pattern.encode())
 _ESCAPES = {bytes([byte]): b"%%%02X" % byte for byte in range(256)} | {b" ": b"+"}
 _HEX_PAIR = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BYTES = {b"%02x" % byte: bytes([byte]) for byte in range(256)}
-_PAIR = re.compile(r"([^&=]*)=([^&]*)")
 _REQUEST = re.compile(rb"[ \t]*([A-Za-z0-9_]*)[ \t]*(.*)", re.DOTALL)
 
 
@@ -62,16 +61,15 @@ def unescape(data: bytes) -> str:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    pairs = []
-    for name, value in values.items():
-        if value is not None:
-            text = value if isinstance(value, str) else str(value)
-            pairs.append(f"{_escape_name(name)}={_escape(text)}")
-    return "&".join(pairs)
-
-
-# Names come from this package, and a few are used over and over.
-_escape_name = functools.lru_cache(maxsize=1024)(_escape)
+    pairs = [f"{name}={value}" for name, value in values.items() if value is not None]
+    text = "&".join(pairs)
+    if _PLAIN_PAIRS.fullmatch(text) and text.count("=") == len(pairs) == text.count("&") + 1:
+        return text  # nearly always: nothing needs an escape
+    return "&".join(
+        f"{_escape(name)}={_escape(str(value))}"
+        for name, value in values.items()
+        if value is not None
+    )
 
 
 class Request(NamedTuple):
@@ -106,8 +104,12 @@ def _plain_pairs(text: str) -> dict[str, str] | None:
     """The pairs of nearly every line: none is escaped, repeated or odd. None for the others."""
     if "%" in text or "+" in text:
         return None
-    pairs: dict[str, str] = dict(_PAIR.findall(text))
-    return pairs if len(pairs) == text.count("=") == text.count("&") + 1 else None
+    parts = text.split("&")
+    try:
+        pairs = dict([part.split("=") for part in parts])
+    except ValueError:  # a part without, or with more than one, equals sign
+        return None
+    return pairs if len(pairs) == len(parts) else None
 
 
 def _odd_arguments(rest: bytes) -> dict[str, str]:

@@ -117,13 +117,13 @@ class Writer:
         try:
             self._use("NORMAL")
             self._had_turn = self._begun() and self._commit([change])
-            if self._had_turn:
-                asyncio.get_running_loop().call_soon(self._next_turn)
-            return self._had_turn
         except sqlite3.Error:
             return False
         finally:
             self._lock.release()
+        if self._had_turn:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        return self._had_turn
 
     def _next_turn(self) -> None:
         self._had_turn = False
