@@ -80,7 +80,8 @@ class Copy:
         return _checksum(self.source, name) == _checksum(self.destination, name)
 
     def _copy(self, name: str) -> None:
-        self.destination.delete(name)
+        if self.overwrite:
+            self.destination.delete(name)
         with self.source.open(name) as file:
             content = Hashed(file)
             saved = self.destination.save(name, content)

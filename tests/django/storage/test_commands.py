@@ -9,12 +9,14 @@ import subprocess
 import sys
 
 import pytest
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from django_mogilefs.management.commands import mogilefs_node
+from django_mogilefs.storage import MogileFSStorage
 from mogilefs import Client
 from tests.django.gallery.models import Picture
 
@@ -82,6 +84,28 @@ def test_a_name_that_the_destination_would_change_is_not_copied(aliases):
         call_command("mogilefs_copy", "default", "disk", "--list", stdout=err, stderr=err)
     assert "it would have been 'a.txt'" in err.getvalue()
     assert not storages["disk"].exists("a.txt")
+
+
+class Racing(MogileFSStorage):
+    """Where somebody else saves a name right after it was found to be free."""
+
+    def exists(self, name):
+        there = super().exists(name)
+        if not there:
+            MogileFSStorage().save(name, ContentFile(b"theirs"))
+        return there
+
+
+def test_what_somebody_else_saves_meanwhile_is_theirs(aliases):
+    fill("disk", "a.txt")
+    racing = {"racing": {"BACKEND": f"{__name__}.Racing"}}
+    with (
+        override_settings(STORAGES={**settings.STORAGES, **racing}),
+        pytest.raises(CommandError, match="1 of 1 files"),
+    ):
+        run("mogilefs_copy", "disk", "racing", "--list")
+    assert list(storages["default"].names()) == ["a.txt"]
+    assert storages["default"].open("a.txt").read() == b"theirs"
 
 
 @pytest.mark.django_db
