@@ -68,6 +68,8 @@ def test_hosts_are_made_changed_listed_and_deleted(run: Run):
     assert (found["far"]["http_port"], found["far"]["status"]) == (7600, "readonly")
     assert "far" in run("host").out
     assert run("host", "mark", "far", "sleepy").code == 2
+    assert run("host", "modify", "far", "--ip", "::9").code == 0
+    assert "[::9]:7600" in run("host").out
     assert run("host", "delete", "far").code == 0
     assert run("host", "delete", "far").code == 3
     assert run("host", "mark", "far", "down").code == 3

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mogilefs.client import Admin
+from mogilefs.config import Address
 
 from . import options, output
 from .output import Output, Row
@@ -35,7 +36,7 @@ TRACKERS: output.Columns = {
 HOSTS: output.Columns = {
     "host": "name",
     "state": "status",
-    "address": lambda row: f"{row['ip']}:{row['http_port']}",
+    "address": lambda row: Address(row["ip"], row["http_port"]),
     "reads": "http_get_port",
     "alternate": "altip",
     "mask": "altmask",

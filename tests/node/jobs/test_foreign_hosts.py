@@ -16,16 +16,16 @@ BYTES = b"far away " * 100_000
 class TwoHosts(Farm):
     """A farm with two devices, and another node whose device 7 is a second host's."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, far: str = "127.0.0.2:0") -> None:
         super().__init__(directory / "near", devices=2)
-        self.far = Farm(directory / "far", devices=0, storage="127.0.0.2:0")
+        self.far = Farm(directory / "far", devices=0, storage=far)
         self.far.options["devices"] = [7]
 
     def start(self) -> None:
         super().start()
         self.far.start()
-        host, port = self.far.node.storage.split(":")
-        self.client.admin.create_host("far", host, int(port), status="alive")
+        host, _, port = self.far.node.storage.rpartition(":")
+        self.client.admin.create_host("far", host.strip("[]"), int(port), status="alive")
         self.client.admin.create_device("far", 7)
         until(lambda: self.observed(7) == "writeable")
         self.client.admin.create_class("demo", "sure", mindevcount=2, hashtype="MD5")
@@ -52,6 +52,13 @@ def test_copies_go_to_the_other_host_and_come_from_it(hosts: TwoHosts) -> None:
         assert hosts.far_copy(fid).read_bytes() == BYTES
         assert list(hosts.copies(fid).values()) == [BYTES]
     assert hosts.fsck() == {}
+
+
+def test_a_host_may_have_an_address_of_ipv6(tmp_path: Path) -> None:
+    with TwoHosts(tmp_path, far="[::1]:0") as hosts:
+        fid = hosts.store("key", BYTES, "sure", 2)
+        assert hosts.far_copy(fid).read_bytes() == BYTES
+        assert hosts.fsck() == {}
 
 
 def test_deletion_reaches_the_other_host(hosts: TwoHosts) -> None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 
 from ...errors import ContentMismatch
+from ..addresses import format_address
 from ..devices import ALGORITHMS, Devices
 from ..layout import url_path
 from ..registry import Device, Registry
@@ -47,7 +48,7 @@ class Replicas:
     def url(self, devid: int, path: str) -> str:
         """Where a path of another host's device is written and checked."""
         host = self._registry.devices[devid].host
-        return f"http://{host.ip}:{host.http_port}{path}"
+        return f"http://{format_address(host.ip, host.http_port)}{path}"
 
     def _file_url(self, devid: int, fid: int) -> str:
         return self.url(devid, url_path(devid, fid))
