@@ -1,9 +1,9 @@
 """The devices of the node's own host: directories ``devN`` below one root, with MogileFS's layout.
 
 A device's directory may be a symbolic link or a mount point, so that each can lie on a disk of its
-own; below it no symbolic link is followed. Functions that are not coroutines only look at names
-and sizes. What reads or writes runs in threads of its device's own, so that one slow disk does not
-hold up the rest.
+own; below it no symbolic link is followed. Coroutines do their reading and writing in threads of
+its device's own, so that one slow disk does not hold up the rest; other functions ask the disk in
+the thread that calls.
 """
 
 from __future__ import annotations
@@ -115,10 +115,6 @@ class Devices:
     def path(self, devid: int, fid: int) -> Path:
         """Where a file lies on a device, whether it exists or not."""
         return self.directory(devid) / layout.file_path(fid)
-
-    def url_path(self, devid: int, fid: int) -> str:
-        """The path of a file's URL at the storage door."""
-        return layout.url_path(devid, fid)
 
     def is_blank(self, devid: int) -> bool:
         """Whether nothing of MogileFS's lies in a device: a new disk, or an empty mount point."""
