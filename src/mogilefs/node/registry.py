@@ -233,3 +233,9 @@ def setting(catalog: Catalog, name: str, default: str = "") -> str:
     """A server setting as last committed."""
     rows = catalog.read("SELECT value FROM server_settings WHERE field = ?", (name,))
     return default if not rows or rows[0][0] is None else str(rows[0][0])
+
+
+def number_setting(catalog: Catalog, name: str) -> int:
+    """A numeric setting, 0 where there is none."""
+    text = setting(catalog, name)
+    return int(text) if text.isdigit() else 0

@@ -6,7 +6,7 @@ import time
 
 from ...wire import Request
 from ..jobs import fsckstate, rebalance
-from ..registry import setting
+from ..registry import number_setting, setting
 from .table import CommandError, Context, Values, command, number
 
 MAX_LOG_ROWS = 100
@@ -71,11 +71,11 @@ def fsck_status(ctx: Context, request: Request) -> Values:
     return {
         "running": int(fsckstate.running(catalog)),
         "host": setting(catalog, fsckstate.HOST),
-        "max_fid_checked": fsckstate.number(catalog, fsckstate.REACHED),
-        "policy_only": fsckstate.number(catalog, fsckstate.POLICY_ONLY),
-        "end_fid": fsckstate.number(catalog, fsckstate.END),
-        "start_time": fsckstate.number(catalog, fsckstate.START_TIME),
-        "stop_time": fsckstate.number(catalog, fsckstate.STOP_TIME),
+        "max_fid_checked": number_setting(catalog, fsckstate.REACHED),
+        "policy_only": number_setting(catalog, fsckstate.POLICY_ONLY),
+        "end_fid": number_setting(catalog, fsckstate.END),
+        "start_time": number_setting(catalog, fsckstate.START_TIME),
+        "stop_time": number_setting(catalog, fsckstate.STOP_TIME),
         "current_time": int(time.time()),
         "max_logid": max_logid,
         **{f"num_{code}": count for code, count in fsckstate.counts(catalog).items()},

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from ...wire import Request
+from ..jobs.records import set_setting
 from ..registry import HASH_NUMBERS, setting
 from .table import CommandError, Context, Values, command
 
@@ -147,15 +148,5 @@ async def set_server_setting(ctx: Context, request: Request) -> Values:
         value = check(request.args.get("value", ""))
     except ValueError as error:
         raise CommandError("invalid_format", f"The setting {key!r}: {error}") from error
-    await ctx.catalog.write(lambda db: store_setting(db, key, value))
+    await ctx.catalog.write(lambda db: set_setting(db, key, value))
     return {}
-
-
-def store_setting(db: sqlite3.Connection, key: str, value: str | None) -> None:
-    """Set a setting, or take it away where ``value`` is None."""
-    if value is None:
-        db.execute("DELETE FROM server_settings WHERE field = ?", (key,))
-    else:
-        db.execute(
-            "INSERT OR REPLACE INTO server_settings (field, value) VALUES (?, ?)", (key, value)
-        )

@@ -12,7 +12,7 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from ..policies import Satisfied
-from ..registry import HASH_NAMES, HASH_NUMBERS, FileClass, setting
+from ..registry import HASH_NAMES, HASH_NUMBERS, FileClass, number_setting, setting
 from . import fsckstate, records
 from .context import JobContext
 from .foreign import StorageError
@@ -134,7 +134,7 @@ class Fsck(QueueJob[Queued]):
         violated = bool(copies) and not self._satisfied(file, file_class, copies)
         if violated:
             findings.note("POVI")
-        if not fsckstate.number(catalog, fsckstate.POLICY_ONLY):
+        if not number_setting(catalog, fsckstate.POLICY_ONLY):
             await self._look(findings, file_class, copies)
         left = (set(copies) - findings.forget) | findings.found
         changed = violated or findings.forget or findings.found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from sqlite3 import Connection
 
+from ..registry import number_setting
 from . import fsckstate, records
 from .context import JobContext
 from .job import Job
@@ -35,7 +36,7 @@ class FsckFeed(Job):
     def _room(self) -> int:
         """How many files may be queued: MogileFS's setting, else the node's own measure."""
         return (
-            fsckstate.number(self._context.catalog, "queue_size_for_fsck")
+            number_setting(self._context.catalog, "queue_size_for_fsck")
             or self._context.timings.backlog
         )
 

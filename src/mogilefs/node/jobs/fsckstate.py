@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from ..catalog import Catalog
-from ..registry import setting
+from ..registry import number_setting, setting
 from . import records
-from .records import set_setting
+from .records import get_setting, set_setting
 
 HOST = "fsck_host"
 START_TIME = "fsck_start_time"
@@ -33,12 +33,6 @@ REPL: queued for replication. BCNT: the number of devices was wrong. NSUM: a che
 BSUM: bytes do not match it. MSUM: copies differ. BALG: the checksum is of another algorithm."""
 
 
-def number(catalog: Catalog, name: str) -> int:
-    """A numeric setting, 0 where there is none."""
-    text = setting(catalog, name)
-    return int(text) if text.isdigit() else 0
-
-
 def running(catalog: Catalog) -> bool:
     """Are files being queued to be checked?"""
     return bool(setting(catalog, HOST))
@@ -46,7 +40,7 @@ def running(catalog: Catalog) -> bool:
 
 def counts(catalog: Catalog) -> dict[str, int]:
     """How often each code was found since the last reset."""
-    found = {code: number(catalog, COUNT + code) for code in CODES}
+    found = {code: number_setting(catalog, COUNT + code) for code in CODES}
     return {code: count for code, count in found.items() if count}
 
 
@@ -71,10 +65,10 @@ def _reset_counts(db: Connection) -> None:
 
 def start(db: Connection, host: str) -> bool:
     """Begin, or go on where the last one stopped; False where one is running."""
-    if _text(db, HOST):
+    if get_setting(db, HOST):
         return False
-    reached = int(_text(db, REACHED) or 0)
-    if int(_text(db, END) or 0) <= reached:  # that one was finished: what is newer is left
+    reached = int(get_setting(db, REACHED) or 0)
+    if int(get_setting(db, END) or 0) <= reached:  # that one was finished: what is newer is left
         _reset_counts(db)
     set_setting(db, START_FID, reached)
     set_setting(db, CHECKED, 0)
@@ -107,8 +101,3 @@ def log(db: Connection, fid: int, code: str, devid: int | None = None) -> None:
 def newest_fid(db: Connection) -> int:
     """The highest fid in the namespace."""
     return int(db.execute("SELECT coalesce(max(fid), 0) FROM file").fetchone()[0])
-
-
-def _text(db: Connection, name: str) -> str:
-    row = db.execute("SELECT value FROM server_settings WHERE field = ?", (name,)).fetchone()
-    return str(row[0]) if row and row[0] is not None else ""

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from sqlite3 import Connection
 
 from ..catalog import Catalog
-from ..registry import setting
+from ..registry import number_setting, setting
 from . import records
 from .context import JobContext
 from .evacuate import queue_moves
 from .job import Job
 from .rebalancepolicy import RebalancePolicy, RebalanceState, parse
-from .records import set_setting
+from .records import get_setting, set_setting
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ class Rebalance(Job):
         return int(count)
 
     def _room(self) -> int:
-        text = setting(self._context.catalog, "queue_size_for_rebal")
-        return int(text) if text.isdigit() and text != "0" else self._context.timings.backlog
+        size = number_setting(self._context.catalog, "queue_size_for_rebal")
+        return size or self._context.timings.backlog
 
     async def _files(self, policy: RebalancePolicy, state: RebalanceState) -> list[tuple[int, int]]:
         """The next files on the device: fid and length, in the order of the policy."""
@@ -160,8 +160,7 @@ def _exhausted(policy: RebalancePolicy, state: RebalanceState) -> bool:
 
 
 def _is_running(db: Connection) -> bool:
-    sql = "SELECT 1 FROM server_settings WHERE field = ? AND value <> ''"
-    return db.execute(sql, (HOST,)).fetchone() is not None
+    return bool(get_setting(db, HOST))
 
 
 def _save(
@@ -192,9 +191,9 @@ def start(db: Connection, host: str, sources: list[int]) -> RebalanceState | Non
     """Begin a run, or go on with one that was stopped; None where one is under way."""
     if _is_running(db):
         return None
-    row = db.execute("SELECT value FROM server_settings WHERE field = ?", (STATE,)).fetchone()
-    state = RebalanceState.parse(row[0]) if row and row[0] else RebalanceState()
-    if not row or state.time_finished:
+    text = get_setting(db, STATE)
+    state = RebalanceState.parse(text)
+    if not text or state.time_finished:
         state = RebalanceState(source_devs=sources, time_started=records.now())
     state.time_stopped = 0
     set_setting(db, HOST, host)
@@ -208,8 +207,7 @@ def stop(db: Connection) -> bool:
     """End a run for now; False where none is under way. What is queued is still moved."""
     if not _is_running(db):
         return False
-    row = db.execute("SELECT value FROM server_settings WHERE field = ?", (STATE,)).fetchone()
-    state = RebalanceState.parse(row[0] if row else "")
+    state = RebalanceState.parse(get_setting(db, STATE))
     state.time_stopped = records.now()
     set_setting(db, STATE, state)
     set_setting(db, HOST, None)

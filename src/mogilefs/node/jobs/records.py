@@ -115,6 +115,12 @@ def queue_deletion(db: Connection, fids: Iterable[int]) -> None:
     )
 
 
+def get_setting(db: Connection, name: str) -> str:
+    """A server setting inside a change; empty where it is not set."""
+    row = db.execute("SELECT value FROM server_settings WHERE field = ?", (name,)).fetchone()
+    return str(row[0]) if row and row[0] is not None else ""
+
+
 def set_setting(db: Connection, name: str, value: object) -> None:
     """Set a server setting; None removes it."""
     if value is None:
