@@ -27,9 +27,7 @@ def _class_in_short(found: Mapping[str, Any]) -> str:
 
 DOMAINS: Columns = {
     "domain": "name",
-    "classes": lambda row: ", ".join(
-        f"{one['name']}:{one['mindevcount']}" for one in row["classes"]
-    ),
+    "classes": lambda row: ", ".join(map(_class_in_short, row["classes"])),
 }
 CLASSES: Columns = {
     "domain": "domain",

@@ -110,7 +110,7 @@ class TrackerConnection(asyncio.Protocol):
         self._closing = False
         self._since = self._line_since = time.monotonic()
         self.running: asyncio.Task[None] | None = None
-        self.context = Context(door.node, None, self)
+        self.context = Context(door.node, None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)

@@ -13,9 +13,6 @@ from ..jobs.records import set_setting
 from ..registry import HASH_NUMBERS, setting
 from .table import CommandError, Context, Values, command
 
-NEVER = 2147483647
-"""The ``nexttry`` of a file that has no source left to copy from."""
-
 
 @command("noop")
 def noop(ctx: Context, request: Request) -> Values:

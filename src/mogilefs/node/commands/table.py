@@ -12,7 +12,7 @@ from ...wire import Request
 if TYPE_CHECKING:
     from ..catalog import Catalog
     from ..node import Node
-    from ..registry import Domain, FileClass, Registry
+    from ..registry import Domain, Registry
 
 Values = dict[str, Any]
 """The values of an ``OK``: text or numbers."""
@@ -34,7 +34,6 @@ class Context:
     node: Node
     peer: str | None
     """The client's address, None where it has none."""
-    connection: object = None
 
     @property
     def catalog(self) -> Catalog:
@@ -44,22 +43,15 @@ class Context:
     def registry(self) -> Registry:
         return self.node.registry
 
-    def domain(self, request: Request, name: str = "domain") -> Domain:
+    def domain(self, request: Request) -> Domain:
         """The domain that a request names: no_domain, unreg_domain."""
-        given = request.args.get(name)
+        given = request.args.get("domain")
         if not given:
             raise CommandError("no_domain", "No domain provided")
         domain = self.registry.domains.get(given)
         if domain is None:
             raise CommandError("unreg_domain", f"Domain {given!r} is not registered")
         return domain
-
-    def file_class(self, domain: Domain, name: str) -> FileClass:
-        """A class of a domain by name: unreg_class."""
-        found = self.registry.class_named(domain.dmid, name)
-        if found is None:
-            raise CommandError("unreg_class", f"Domain {domain.name!r} has no class {name!r}")
-        return found
 
 
 Command = Callable[[Context, Request], "Values | Awaitable[Values]"]

@@ -99,11 +99,6 @@ class QueueJob(Job, Generic[Item]):
     def done(self, item: Item) -> None:
         """Give back the claim on an item."""
 
-    @property
-    def busy(self) -> bool:
-        """Is something being worked on now?"""
-        return bool(self._running)
-
     async def step(self) -> bool:
         """Fill the free workers. A finished one wakes the loop, so it never waits for a batch."""
         free = self.workers - len(self._running)

@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 POLICY = "rebal_policy"
 STATE = "rebal_state"
 HOST = "rebal_host"
-SIGNAL = "rebal_signal"
 """The server settings that MogileFS keeps a rebalance in."""
 
 DRAINED = "rebal_drained_dev"

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields
 
 from ..registry import Device
 
-MIB = 2**20
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
