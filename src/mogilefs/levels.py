@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from .listing import PAGE
 from .wire import to_bytes
 
 SHORT_PAGE = 64
 """Keys asked for at a time where directories are: what lies below the last one is passed over."""
-
-FULL_PAGE = 1_000
-"""Keys asked for at a time among files: the most that a tracker gives."""
 
 LAST_CHARACTER = "\U0010ffff"
 """Sorts behind whatever else follows a directory's slash: keys are in the order of their bytes."""
@@ -52,4 +50,4 @@ def _go_on(key: str, prefix: str) -> tuple[str, int]:
     behind = f"{prefix}{name}/{LAST_CHARACTER}"
     if slash and to_bytes(behind) > to_bytes(key):
         return behind, SHORT_PAGE
-    return key, SHORT_PAGE if slash else FULL_PAGE
+    return key, SHORT_PAGE if slash else PAGE

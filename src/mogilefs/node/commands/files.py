@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Sequence
 from ...wire import Request, to_bytes
 from ..catalog import Row
 from ..chance import chance
+from ..jobs.records import locations
 from ..registry import Device
 from .copies import length as length_of
 from .copies import own_length, stored_checksum
@@ -111,14 +112,8 @@ def file_info(ctx: Context, request: Request) -> Values:
     if file_class.hashtype is not None:
         values["checksum"] = stored_checksum(ctx, fid) or "MISSING"
     if request.given("devices") is not None:
-        values["devids"] = ",".join(map(str, locations(ctx, fid)))
+        values["devids"] = ",".join(map(str, locations(ctx.catalog, fid)))
     return values
-
-
-def locations(ctx: Context, fid: object) -> list[int]:
-    """The devices that hold a file, as the catalogue has it."""
-    rows = ctx.catalog.read("SELECT devid FROM file_on WHERE fid = ? ORDER BY devid", (fid,))
-    return [devid for (devid,) in rows]
 
 
 @command("delete")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...wire import Request, to_bytes
 from ..catalog import Row
-from ..jobs.records import FSCK_QUEUE, REBALANCE_QUEUE
+from ..jobs.records import FSCK_QUEUE, REBALANCE_QUEUE, locations
 from ..keys import list_prefix
 from ..registry import setting
 from .copies import stored_checksum
-from .files import find_file, locations
+from .files import find_file
 from .table import CommandError, Context, Values, command, number, required_key
 
 MAX_KEYS = 1000
@@ -96,7 +96,7 @@ def file_debug(ctx: Context, request: Request) -> Values:
     else:
         fid = number(chosen)
     values = _debug_file(ctx, fid) | _debug_queues(ctx, fid)
-    devids = locations(ctx, fid)
+    devids = locations(ctx.catalog, fid)
     if devids:
         values["devids"] = ",".join(map(str, devids))
     for devid in devids:
