@@ -16,12 +16,12 @@ class ClientOptions:
 
     domain: str
     trackers: tuple[str, ...]
-    connect_timeout: float = 2.0
-    timeout: float = 10.0
-    readonly: bool = False
-    zone: str | None = None
-    checksum: str | None = None
-    max_spool: int = 8 * 2**20
+    connect_timeout: float
+    timeout: float
+    readonly: bool
+    zone: str | None
+    checksum: str | None
+    max_spool: int
 
     @classmethod
     def names(cls) -> list[str]:

@@ -19,8 +19,9 @@ from django.conf import global_settings, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_script_prefix
 
+from mogilefs.config import CHECKSUMS, DEFAULT_TRACKER_PORT
+
 UNSET: Final = object()
-DEFAULT_TRACKER_PORT: Final = 7001
 
 _BY_NAME: Final = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
@@ -114,7 +115,7 @@ def base_url(value: Any) -> str | None:
 
 
 def checksum(value: Any) -> str | None:
-    if value not in (None, "MD5", "SHA-1"):
+    if value not in (None, *CHECKSUMS):
         raise ValueError('must be "MD5", "SHA-1" or None')
     return value  # type: ignore[no-any-return]  # one of the three
 

@@ -10,8 +10,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.utils import validate_file_name
 
 from mogilefs.errors import InvalidKey
-
-MAX_KEY_BYTES = 255  # MogileFS's column; MySQL could cut a longer one silently
+from mogilefs.wire import MAX_KEY_BYTES
 
 
 def key_of(name: str, location: str) -> str:

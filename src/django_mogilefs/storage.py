@@ -23,6 +23,7 @@ from django_mogilefs.pathcache import PathCache
 from django_mogilefs.signing import signed_query
 from django_mogilefs.uploads import readable
 from mogilefs import Client, KeyNotFound
+from mogilefs.config import Config
 from mogilefs.upload import PRIVATE
 
 
@@ -60,10 +61,10 @@ class MogileFSStorage(Configured, Storage):
     file_overwrite: bool = option(conf.boolean, False)
     #: For the client; see ``mogilefs.Client``.
     checksum: str | None = option(conf.checksum, None)
-    connect_timeout: float = option(conf.seconds, 2.0)
-    timeout: float = option(conf.seconds, 10.0)
+    connect_timeout: float = option(conf.seconds, Config.connect_timeout)
+    timeout: float = option(conf.seconds, Config.timeout)
     zone: str | None = option(conf.text_or_none, None)
-    max_spool: int = option(conf.size, 8 * 2**20)
+    max_spool: int = option(conf.size, Config.max_spool)
     readonly: bool = option(conf.boolean, False)
     #: Whether ``url`` signs addresses, and the view asks for the signature; for how many seconds
     #: an address holds at most.

@@ -18,12 +18,12 @@ class Face:
         domain: str | None,
         trackers: str | Sequence[str],
         *,
-        connect_timeout: float = 2.0,
-        timeout: float = 10.0,
+        connect_timeout: float = Config.connect_timeout,
+        timeout: float = Config.timeout,
         readonly: bool = False,
         zone: str | None = None,
         checksum: str | None = None,
-        max_spool: int = 8 * 2**20,
+        max_spool: int = Config.max_spool,
     ) -> None:
         self._set_up(
             Config(

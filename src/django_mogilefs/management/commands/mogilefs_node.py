@@ -11,11 +11,11 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_mogilefs.conf import DEFAULT_TRACKER_PORT
 from django_mogilefs.project import StorageUse, storage_uses
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import MogileFSError
 from mogilefs.cli import node
+from mogilefs.config import DEFAULT_TRACKER_PORT
 
 MINDEVCOUNT = 2
 """Replicas in a class that only a storage names; ``--class NAME:N`` says otherwise."""
