@@ -125,7 +125,8 @@ class MogileFSFile(AnyFile):
 
     def __del__(self) -> None:
         # A text wrapper that is dropped would close, and so store, what is beneath it.
-        if getattr(self, "_wrapper", None) is not None:
+        # One that reads is left alone: who has its read() need not have this object any more.
+        if getattr(self, "_wrapper", None) is not None and self.writing:
             self.discard()
 
     def __exit__(

@@ -114,6 +114,14 @@ def test_a_file_that_is_dropped_before_it_is_closed_is_not_stored(mogilefs_stora
     assert not mogilefs_storage.exists("a.txt")
 
 
+@pytest.mark.parametrize(("mode", "content"), [("r", "x"), ("rb", b"x")])
+def test_a_file_that_nobody_holds_can_be_read(mogilefs_storage, mode, content):
+    mogilefs_storage.save("a.txt", ContentFile(b"x"))
+    read = mogilefs_storage.open("a.txt", mode).read
+    gc.collect()
+    assert read() == content
+
+
 @pytest.mark.parametrize("mode", ["w", "wb"])
 def test_a_block_that_raises_writes_nothing(mogilefs_storage, mode):
     file = mogilefs_storage.open("a.txt", mode)
