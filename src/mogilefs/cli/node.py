@@ -107,7 +107,7 @@ def configure(parser: argparse.ArgumentParser, directory: str | None = None) -> 
 
 def run(options: argparse.Namespace) -> int:
     """Run the node until SIGINT or SIGTERM."""
-    domains: dict[str, dict[str, int]] = {}
+    domains: dict[str, dict[str, int | None]] = {}
     for name, classes in options.domains:
         domains.setdefault(name, {}).update(classes)
     node = Node(

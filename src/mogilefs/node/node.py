@@ -44,7 +44,8 @@ class Node:
     """A MogileFS for one machine, with its data in ``directory`` (made if it is not there).
 
     ``devices`` is a count (1 up to it) or the devices' numbers; ``domains`` maps domains to
-    classes and those to their mindevcount. Both are created where missing and never removed.
+    classes and those to their mindevcount, None for 2 where the class is new and no change where
+    it is not. Both are created where missing and never removed.
     Addresses are ``host:port``, port 0 a free one; ``tracker``, ``storage`` and ``sidechannel``
     are as really bound once the node has started. ``durability="relaxed"`` leaves fsync out: for
     tests, not for data. ``allow`` lists the networks that may talk to a node that does not listen
@@ -62,7 +63,7 @@ class Node:
         directory: str | Path,
         *,
         devices: int | Sequence[int] = 2,
-        domains: Mapping[str, Mapping[str, int]] | None = None,
+        domains: Mapping[str, Mapping[str, int | None]] | None = None,
         tracker: str = "127.0.0.1:7001",
         storage: str = "127.0.0.1:7500",
         sidechannel: str = "127.0.0.1:7501",
@@ -243,10 +244,12 @@ def _device_numbers(devices: int | Sequence[int]) -> tuple[int, ...]:
     return numbers
 
 
-def _checked_domains(domains: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+def _checked_domains(
+    domains: Mapping[str, Mapping[str, int | None]],
+) -> dict[str, dict[str, int | None]]:
     for domain, classes in domains.items():
         for name, mindevcount in classes.items():
-            if mindevcount < 1:
+            if mindevcount is not None and mindevcount < 1:
                 raise ConfigurationError(
                     f"class {name!r} of domain {domain!r}: its mindevcount must be at least 1,"
                     f" not {mindevcount}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
 from .addresses import parse_address
 from .namespaces import find_domain, insert_class, insert_domain, update_class
-from .registry import Device, Host, Observed
+from .registry import DEFAULT_MINDEVCOUNT, Device, Host, Observed
 
 if TYPE_CHECKING:
     from .node import Node
@@ -118,7 +119,7 @@ class OwnHost:
                 continue
             self._node.registry.observed[device.devid] = Observed("writeable", free)
 
-    async def create_domains(self, domains: Mapping[str, Mapping[str, int]]) -> None:
+    async def create_domains(self, domains: Mapping[str, Mapping[str, int | None]]) -> None:
         """Create missing domains and classes; give classes the mindevcount asked for."""
         if domains:
             await self._node.catalog.write(lambda db: _create_domains(db, domains))
@@ -147,10 +148,18 @@ def _write_host(db: sqlite3.Connection, host: Host | None, name: str, ip: str, p
     return host.hostid
 
 
-def _create_domains(db: sqlite3.Connection, domains: Mapping[str, Mapping[str, int]]) -> None:
+def _create_domains(
+    db: sqlite3.Connection, domains: Mapping[str, Mapping[str, int | None]]
+) -> None:
     for domain, classes in domains.items():
         dmid = find_domain(db, domain) or insert_domain(db, domain)
         for name, mindevcount in classes.items():
-            settings = {"mindevcount": mindevcount}
-            if not update_class(db, dmid, name, settings):
-                insert_class(db, dmid, name, settings)
+            _create_class(db, dmid, name, mindevcount)
+
+
+def _create_class(db: sqlite3.Connection, dmid: int, name: str, mindevcount: int | None) -> None:
+    if mindevcount is None:
+        with suppress(sqlite3.IntegrityError):  # it is there, and stays as it is
+            insert_class(db, dmid, name, {"mindevcount": DEFAULT_MINDEVCOUNT})
+    elif not update_class(db, dmid, name, {"mindevcount": mindevcount}):
+        insert_class(db, dmid, name, {"mindevcount": mindevcount})

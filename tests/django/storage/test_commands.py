@@ -18,6 +18,7 @@ from django.test import override_settings
 from django_mogilefs.management.commands import mogilefs_node
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import Client
+from mogilefs.node import Node
 from tests.django.gallery.models import Picture
 
 
@@ -264,6 +265,18 @@ def test_the_projects_node_listens_where_the_first_tracker_is(tracker, listens, 
     settings.MOGILEFS_TRACKERS = [tracker, "10.9.8.7:7001"]
     parser = mogilefs_node.Command().create_parser("manage.py", "mogilefs_node")
     assert parser.parse_args([]).tracker == listens
+
+
+def test_the_projects_node_leaves_a_class_that_is_there_as_it_is(tmp_path):
+    doors = dict.fromkeys(["tracker", "storage", "sidechannel"], "127.0.0.1:0")
+    with Node(tmp_path, domains={"test": {"avatar": 3}}, **doors).in_thread():
+        pass
+    with (
+        Node(tmp_path, domains=mogilefs_node.project_domains(), **doors).in_thread() as node,
+        Client("test", [node.tracker]) as client,
+    ):
+        classes = {each.name: each.mindevcount for each in client.admin.classes("test")}
+    assert (classes["avatar"], classes["thumb"]) == (3, 2)
 
 
 def test_the_projects_node_has_what_its_storages_name_and_stops_when_told(tmp_path):

@@ -17,9 +17,6 @@ from mogilefs import MogileFSError
 from mogilefs.cli import node
 from mogilefs.config import DEFAULT_TRACKER_PORT
 
-MINDEVCOUNT = 2
-"""Replicas in a class that only a storage names; ``--class NAME:N`` says otherwise."""
-
 
 class Command(BaseCommand):
     """`mogilefs node`, with what the settings tell as defaults."""
@@ -59,12 +56,15 @@ def with_port(tracker: str) -> str:
     return tracker if named else f"{tracker}:{DEFAULT_TRACKER_PORT}"
 
 
-def project_domains() -> dict[str, dict[str, int]]:
-    """Every domain that a storage names, with the classes that storages name in it."""
-    domains: dict[str, dict[str, int]] = {}
+def project_domains() -> dict[str, dict[str, int | None]]:
+    """Every domain that a storage names, with the classes that storages name in it.
+
+    How many replicas a class is to have no storage says: ``--class NAME:N`` does.
+    """
+    domains: dict[str, dict[str, int | None]] = {}
     for use in storage_uses():
         classes = domains.setdefault(use.look_up("domain"), {})
         name = use.look_up("mogile_class")
         if isinstance(name, str) and name != "default":
-            classes[name] = MINDEVCOUNT
+            classes[name] = None
     return domains
