@@ -90,6 +90,15 @@ class JobContext:
         device = self.registry.devices.get(devid)
         return device is not None and device.deletable and self.registry.seen_readable(devid)
 
+    def is_lost(self, devid: int) -> bool:
+        """Is the device dead, or unknown? What lies there counts no more."""
+        device = self.registry.devices.get(devid)
+        return device is None or device.status == "dead"
+
+    def live(self, devids: Iterable[int]) -> list[int]:
+        """The devices without those that are lost, whose rows are about to go."""
+        return [devid for devid in devids if not self.is_lost(devid)]
+
     def places(self, length: int, closed: frozenset[int] = frozenset()) -> dict[int, Place]:
         """Every device that is not dead as a policy sees it; ``closed`` ones take no copy."""
         return {

@@ -118,7 +118,7 @@ class Delete(QueueJob[Group]):
         for queued, devids in copies.items():
             for devid in devids:
                 waits[queued][devid] = wait = self._forbidden(queued, devid)
-                if wait is None and not self._is_dead(devid):
+                if wait is None and not self._context.is_lost(devid):
                     asked.setdefault(devid, []).append(queued)
         for devid, group in asked.items():
             refused = await self._context.replicas.delete_all(
@@ -132,13 +132,9 @@ class Delete(QueueJob[Group]):
                     waits[queued][devid] = refused_backoff(queued.failures)
         return waits
 
-    def _is_dead(self, devid: int) -> bool:
-        device = self._context.registry.devices.get(devid)
-        return device is None or device.status == "dead"
-
     def _forbidden(self, queued: Queued, devid: int) -> int | None:
         """Seconds until a copy may be removed, None where it may be now or is lost anyway."""
-        if self._is_dead(devid):
+        if self._context.is_lost(devid):
             return None
         if not self._context.registry.devices[devid].deletable:
             return forbidden_backoff(queued.failures)

@@ -105,7 +105,7 @@ class Placer:
             if file is None:
                 return Settled(Outcome.DONE)
             known = records.locations(self._context.catalog, wish.fid)
-            outcome = await self._look(file, self._live(known), wish, progress)
+            outcome = await self._look(file, self._context.live(known), wish, progress)
             if outcome is not None:
                 return Settled(outcome, file.classid, len(known))
         return Settled(Outcome.RETRY)
@@ -116,18 +116,13 @@ class Placer:
         if file is None:
             return Settled(Outcome.DONE)
         known = records.locations(self._context.catalog, fid)
-        copies = self._live(known)
+        copies = self._context.live(known)
         decision = self._decide(file, copies, self._context.places(file.length))
         if not copies or not isinstance(decision, Satisfied):
             return None
         if self._context.replicas.strays(fid, copies):
             return None
         return Settled(Outcome.DONE, file.classid, len(known))
-
-    def _live(self, devids: list[int]) -> list[int]:
-        """Leaving out dead devices, whose rows are about to go."""
-        devices = self._context.registry.devices
-        return [devid for devid in devids if devid in devices and devices[devid].status != "dead"]
 
     def _decide(self, file: FileRow, copies: list[int], places: dict[int, Place]) -> Decision:
         file_class = self._context.registry.file_class(file.dmid, file.classid)
