@@ -9,29 +9,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from sqlite3 import Connection
-from typing import NamedTuple
 
 from ..policies import Satisfied
 from ..registry import HASH_NAMES, HASH_NUMBERS, FileClass, number_setting, setting
 from . import fsckstate, records
 from .context import JobContext
+from .filequeue import FileQueueJob, Queued
 from .foreign import StorageError
-from .job import QueueJob
 from .placement import decide
 from .records import Checksum, FileRow
-from .timings import replicate_backoff
 
 log = logging.getLogger(__name__)
-
-MAX_FAILURES = 5
-"""A file whose check has failed so often is left out of this run."""
-
-
-class Queued(NamedTuple):
-    """A row of ``file_to_queue`` of type 1."""
-
-    fid: int
-    failures: int
 
 
 class Findings:
@@ -52,9 +40,7 @@ class Findings:
     def apply(self, db: Connection) -> None:
         """Change the catalogue; nothing, where the file has left the namespace meanwhile."""
         fid = self.file.fid
-        db.execute(
-            "DELETE FROM file_to_queue WHERE fid = ? AND type = ?", (fid, records.FSCK_QUEUE)
-        )
+        records.unqueue(db, fid, records.FSCK_QUEUE)
         if not self.log or not db.execute("SELECT 1 FROM file WHERE fid = ?", (fid,)).fetchone():
             return
         for code, devid in self.log:
@@ -70,65 +56,32 @@ class Findings:
         records.count_devices(db, fid)
 
 
-class Fsck(QueueJob[Queued]):
+class Fsck(FileQueueJob):
     """Works off what FsckFeed has queued."""
 
+    kind = records.FSCK_QUEUE
+
     def __init__(self, context: JobContext, replicate: Callable[[], None]) -> None:
-        super().__init__(context.timings.poll, context.timings.workers)
-        self._context = context
+        super().__init__(context)
         self._replicate = replicate
-
-    def due(self, limit: int) -> list[Queued]:
-        claims = self._context.claims
-        rows = self._context.catalog.read(
-            "SELECT fid, failcount FROM file_to_queue WHERE type = ? AND nexttry <= ?"
-            " ORDER BY nexttry LIMIT ?",
-            (records.FSCK_QUEUE, records.now(), limit + len(claims)),
-        )
-        return claims.pick(map(Queued._make, rows), limit)
-
-    def done(self, item: Queued) -> None:
-        self._context.claims.release(item.fid)
 
     async def work(self, item: Queued) -> None:
         file = records.find_file(self._context.catalog, item.fid)
         if file is None:
-            await self._forget(item.fid)
+            await self.forget(item)
             return
         findings = await self._check(file)
         await self._context.catalog.write(findings.apply, durable=False)
         if findings.replicate:
             self._replicate()
 
-    async def failed(self, item: Queued) -> None:
-        if item.failures + 1 >= MAX_FAILURES:
-            await self._forget(item.fid)
-            return
-        nexttry = records.now() + replicate_backoff(item.failures)
-        await self._context.catalog.write(
-            lambda db: db.execute(
-                "UPDATE file_to_queue SET nexttry = ?, failcount = failcount + 1"
-                " WHERE fid = ? AND type = ?",
-                (nexttry, item.fid, records.FSCK_QUEUE),
-            ),
-            durable=False,
-        )
-
-    async def _forget(self, fid: int) -> None:
-        await self._context.catalog.write(
-            lambda db: db.execute(
-                "DELETE FROM file_to_queue WHERE fid = ? AND type = ?", (fid, records.FSCK_QUEUE)
-            ),
-            durable=False,
-        )
-
     async def _check(self, file: FileRow) -> Findings:
         """Look at one file. The caller holds the claim on it."""
-        catalog, devices = self._context.catalog, self._context.registry.devices
+        catalog = self._context.catalog
         findings = Findings(file)
         file_class = self._context.registry.file_class(file.dmid, file.classid)
         rows = records.locations(catalog, file.fid)
-        copies = [d for d in rows if d in devices and devices[d].status != "dead"]
+        copies = self._context.live(rows)
         if file.devcount != len(rows) and setting(catalog, "skip_devcount") in ("", "0"):
             findings.note("BCNT")
         violated = bool(copies) and not self._satisfied(file, file_class, copies)

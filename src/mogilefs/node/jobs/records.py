@@ -115,6 +115,11 @@ def queue_deletion(db: Connection, fids: Iterable[int]) -> None:
     )
 
 
+def unqueue(db: Connection, fid: int, kind: int) -> None:
+    """Take a file off ``file_to_queue``."""
+    db.execute("DELETE FROM file_to_queue WHERE fid = ? AND type = ?", (fid, kind))
+
+
 def get_setting(db: Connection, name: str) -> str:
     """A server setting inside a change; empty where it is not set."""
     row = db.execute("SELECT value FROM server_settings WHERE field = ?", (name,)).fetchone()
