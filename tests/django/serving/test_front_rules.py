@@ -253,7 +253,8 @@ def test_what_is_no_file_leads_to_the_next_replica(status: int, stage: Stage) ->
     assert "location" not in reply.headers
     stage.second.script(stage.first.headers, status)
     assert (stage.fetch().status, stage.foreign.asked) == (200, [])
-    assert stage.site.asked[-1].headers["x-mogile-again"] == "1"
+    again = stage.site.asked[-1]
+    assert (again.path, again.headers["x-mogile-again"]) == ("/file", "1")
 
 
 def test_what_the_site_drops_is_not_sent_to_it_twice(stage: Stage) -> None:
@@ -270,8 +271,9 @@ def _replicas(stage: Stage, sender: str, headers: dict[str, str]) -> None:
     """Have the bytes come from the first or the second node, or from disk."""
     first, second = (f"{node.address}{FID}" for node in (stage.first, stage.second))
     stage.hand_over(first, second, local=first if sender == "disk" else "", headers=headers)
-    stage.first.script([*OF_STORAGE.items()], 404 if sender == "second" else 200)
-    stage.second.script([*OF_STORAGE.items()])
+    told = [*OF_STORAGE.items(), ("Server", "storage")]
+    stage.first.script(told, 404 if sender == "second" else 200)
+    stage.second.script(told)
 
 
 @pytest.mark.parametrize("sender", ["first", "second", "disk"])
@@ -292,6 +294,7 @@ def test_no_header_of_a_storage_nodes_reaches_the_browser(sender: str, stage: St
     found = {name.lower() for name in OF_STORAGE} & reply.headers.keys()
     assert found == {"content-type"}
     assert reply.headers["content-type"] == "image/png"
+    assert "storage" not in reply.headers["server"]
 
 
 @pytest.mark.parametrize("sender", ["first", "second", "disk"])
