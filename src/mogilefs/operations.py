@@ -218,7 +218,7 @@ class Operations:
 
     def _write(self, download: Download, path: str) -> Op[None]:
         chunk = yield from download.read()
-        with (yield partial(self.network.call, open, path, "xb")) as file:
+        with open(path, "xb") as file:  # in no thread, where it could outlive a cancellation
             while chunk:
                 yield partial(self.network.call, file.write, chunk)
                 chunk = yield from download.read()

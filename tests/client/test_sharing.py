@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,6 +175,42 @@ def test_a_cancelled_store_leaves_nothing(tiny: Tiny) -> None:
     asyncio.run(main())
     assert tiny.tracker.commands[-1] == "delete"
     assert not tiny.cluster.files
+
+
+class Late(ThreadPoolExecutor):
+    """Takes work up when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.reached, self.released = threading.Event(), threading.Event()
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        def late() -> Any:
+            self.reached.set()
+            self.released.wait(10)
+            return function(*args, **kwargs)
+
+        return super().submit(late)
+
+
+def test_a_cancelled_download_leaves_nothing(tiny: Tiny, tmp_path: Path) -> None:
+    tiny.cluster.add("key", b"body")
+
+    async def main() -> None:
+        async with AsyncClient("d", tiny.addresses) as client:
+            await client.read("key")  # names are looked up by the executor, too
+            asyncio.get_running_loop().set_default_executor(late := Late())
+            downloading = asyncio.create_task(client.download("key", tmp_path / "file"))
+            while not late.reached.is_set():
+                await asyncio.sleep(0)
+            downloading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await downloading
+            late.released.set()
+            late.shutdown()
+
+    asyncio.run(main())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_event_loop_goes_on_while_a_client_waits(tiny: Tiny) -> None:
