@@ -8,6 +8,7 @@ whoever picks a device asks for both.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -237,5 +238,12 @@ def setting(catalog: Catalog, name: str, default: str = "") -> str:
 
 def number_setting(catalog: Catalog, name: str) -> int:
     """A numeric setting, 0 where there is none."""
-    text = setting(catalog, name)
-    return int(text) if text.isdigit() else 0
+    return whole(setting(catalog, name))
+
+
+_NUMBER = re.compile("[0-9]{1,18}")
+
+
+def whole(text: str | None) -> int:
+    """The number that a setting is. Nobody checks it: what SQLite could not keep is 0."""
+    return int(text) if text and _NUMBER.fullmatch(text) else 0

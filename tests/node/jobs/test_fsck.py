@@ -80,7 +80,7 @@ def test_a_location_that_the_catalogue_lost(farm: Farm) -> None:
 def test_all_locations_lost(farm: Farm) -> None:
     fid = farm.store("face", b"bytes", "pair", 2)
     farm.rows("DELETE FROM file_on WHERE fid = ?", fid)
-    assert farm.fsck() == {"BCNT": 1, "NOPA": 1, "SRCH": 1, "FOND": 2}
+    assert farm.fsck() == {"BCNT": 1, "NOPA": 1, "SRCH": 1, "FOND": 1, "REPL": 1}
     assert mended(farm, "face", b"bytes", 2)
 
 
@@ -128,6 +128,12 @@ def test_policy_only_looks_at_no_disk(farm: Farm) -> None:
     fid = farm.store("face", b"bytes", "avatar", 3)
     farm.copy(farm.locations("face")[1], fid).unlink()
     assert farm.fsck(policy_only=True) == {}
+
+
+def test_policy_only_searches_for_a_file_that_is_on_no_device(farm: Farm) -> None:
+    fid = farm.store("face", b"bytes")
+    farm.rows("DELETE FROM file_on WHERE fid = ?", fid)
+    assert farm.fsck(policy_only=True) == {"BCNT": 1, "NOPA": 1, "SRCH": 1, "FOND": 1}
 
 
 def test_a_disk_that_is_away_is_not_taken_for_empty(farm: Farm) -> None:
@@ -200,6 +206,16 @@ def hold_up(farm: Farm) -> None:
     """Let no run come to its end: the queue is full of a file that is never looked at."""
     farm.rows("INSERT INTO server_settings VALUES ('queue_size_for_fsck', '1')")
     farm.rows("INSERT INTO file_to_queue (fid, type, nexttry) VALUES (0, 1, 2147483647)")
+
+
+@pytest.mark.parametrize("word", ["\u00b2", "9" * 5000, "-1"])
+def test_a_setting_that_is_no_number_stops_nothing(farm: Farm, word: str) -> None:
+    farm.store("face", b"bytes")
+    for name in ("queue_size_for_fsck", "fsck_highest_fid_checked"):
+        farm.rows("INSERT INTO server_settings VALUES (?, ?)", name, word)
+    farm.rows("UPDATE file SET devcount = 7")
+    farm.client.admin.fsck_start()
+    until(lambda: farm.client.admin.fsck_status().found == {"BCNT": 1})
 
 
 def test_it_starts_once_and_goes_on_behind_what_was_checked(farm: Farm) -> None:

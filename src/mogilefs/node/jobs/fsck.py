@@ -87,7 +87,10 @@ class Fsck(FileQueueJob):
         violated = bool(copies) and not self._satisfied(file, file_class, copies)
         if violated:
             findings.note("POVI")
-        if not number_setting(catalog, fsckstate.POLICY_ONLY):
+        if not copies:
+            findings.note("NOPA")
+            await self._search(findings)
+        elif not number_setting(catalog, fsckstate.POLICY_ONLY):
             await self._look(findings, file_class, copies)
         left = (set(copies) - findings.forget) | findings.found
         changed = violated or findings.forget or findings.found
@@ -103,10 +106,6 @@ class Fsck(FileQueueJob):
 
     async def _look(self, findings: Findings, file_class: FileClass, copies: list[int]) -> None:
         """Ask the storage nodes. A copy on a device that cannot be asked now counts as good."""
-        if not copies:
-            findings.note("NOPA")
-            await self._search(findings)
-            return
         sound = await self._sound(findings, copies)
         if len(findings.forget) == len(copies):
             await self._search(findings)
@@ -132,7 +131,7 @@ class Fsck(FileQueueJob):
         return sound
 
     async def _search(self, findings: Findings) -> None:
-        """Look for a good copy on every device there is."""
+        """Look for a good copy on every device there is; one is enough to make others from."""
         findings.note("SRCH")
         file = findings.file
         stored = records.checksum(self._context.catalog, file.fid)
@@ -148,8 +147,8 @@ class Fsck(FileQueueJob):
             if stored is None or await self._digest(file.fid, devid, stored) == stored.hex:
                 findings.note("FOND", devid)
                 findings.found.add(devid)
-        if not findings.found:
-            findings.note("GONE")
+                return
+        findings.note("GONE")
 
     async def _digest(self, fid: int, devid: int, like: Checksum) -> str | None:
         """The digest of a copy, None where it cannot be read."""

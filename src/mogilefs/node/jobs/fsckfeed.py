@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from sqlite3 import Connection
 
-from ..registry import number_setting
+from ..registry import number_setting, whole
 from . import fsckstate, records
 from .context import JobContext
 from .job import Job
@@ -46,7 +46,7 @@ def _feed(db: Connection, limit: int) -> bool:
     settings = dict(db.execute("SELECT field, value FROM server_settings WHERE field LIKE 'fsck%'"))
     if not settings.get(fsckstate.HOST):
         return False
-    reached, end = (int(settings.get(name) or 0) for name in (fsckstate.REACHED, fsckstate.END))
+    reached, end = (whole(settings.get(name)) for name in (fsckstate.REACHED, fsckstate.END))
     fids = [
         fid
         for (fid,) in db.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from ..catalog import Catalog
-from ..registry import number_setting, setting
+from ..registry import number_setting, setting, whole
 from . import records
 from .records import get_setting, set_setting
 
@@ -67,8 +67,8 @@ def start(db: Connection, host: str) -> bool:
     """Begin, or go on where the last one stopped; False where one is running."""
     if get_setting(db, HOST):
         return False
-    reached = int(get_setting(db, REACHED) or 0)
-    if int(get_setting(db, END) or 0) <= reached:  # that one was finished: what is newer is left
+    reached = whole(get_setting(db, REACHED))
+    if whole(get_setting(db, END)) <= reached:  # that one was finished: what is newer is left
         _reset_counts(db)
     set_setting(db, START_FID, reached)
     set_setting(db, CHECKED, 0)
