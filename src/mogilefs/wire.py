@@ -27,7 +27,7 @@ _UNSAFE_BYTE = re.compile(_UNSAFE.pattern.encode())
 _ESCAPES = {bytes([byte]): b"%%%02X" % byte for byte in range(256)} | {b" ": b"+"}
 _HEX_PAIR = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BYTES = {b"%02x" % byte: bytes([byte]) for byte in range(256)}
-_REQUEST = re.compile(rb"[ \t]*([A-Za-z0-9_]*)[ \t]*(.*)", re.DOTALL)
+_REQUEST = re.compile(rb"\s*([A-Za-z0-9_]*)\s*(.*)", re.DOTALL)
 
 
 def to_bytes(text: str) -> bytes:

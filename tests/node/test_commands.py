@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -353,3 +354,15 @@ def test_server_settings_leave_out_the_state_of_fsck(tracker: Tracker) -> None:
     assert "network_zones" not in names
     assert "schema_version" in names
     hold(tracker, ("set_server_setting key=fsck_checksum&value=class", "OK"))
+
+
+def test_a_request_sleeps_and_the_next_one_waits_for_it(tracker: Tracker) -> None:
+    began = time.monotonic()
+    hold(tracker, ("sleep duration=1", "OK"))
+    assert time.monotonic() - began > 0.9
+    hold(tracker, ("sleep duration=x", "OK"), ("sleep duration=-1", "OK"))
+
+
+@pytest.mark.parametrize("line", ["\v noop\fcallid=7", "noop \r callid=7", "\tnoop\v\tcallid=7"])
+def test_blanks_of_every_kind_may_stand_around_a_command(tracker: Tracker, line: str) -> None:
+    hold(tracker, (line, {"callid": "7"}))

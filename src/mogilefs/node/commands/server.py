@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 import sqlite3
@@ -11,7 +12,10 @@ from collections.abc import Callable
 from ...wire import Request
 from ..jobs.records import set_setting
 from ..registry import HASH_NUMBERS, setting
-from .table import CommandError, Context, Values, command
+from .table import CommandError, Context, Values, command, number
+
+MAX_SLEEP = 30
+"""Seconds: no request of the original lives longer."""
 
 
 @command("noop")
@@ -25,6 +29,14 @@ def test(ctx: Context, request: Request) -> Values:
     """Nothing, or on request a failure, for those who write clients."""
     if request.given("crash") is not None:
         raise CommandError("failure", "Failed as asked for")
+    return {}
+
+
+@command("sleep")
+async def sleep(ctx: Context, request: Request) -> Values:
+    """Nothing for ``duration`` seconds (10), for those who write clients."""
+    wanted = number(request.given("duration") or "10")
+    await asyncio.sleep(max(0, min(wanted, MAX_SLEEP)))
     return {}
 
 
