@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 
@@ -52,6 +53,7 @@ class Download:
         self._skip = 0
         self._reasons: dict[str, str] = {}
         self._delivered = self._closed = False
+        self._pid = os.getpid()
         self._cause: Exception | None = None
 
     @property
@@ -67,6 +69,9 @@ class Download:
         Raises StorageUnavailable when no replica has them, KeyNotFound when there is no such key,
         ValueError after ``close``.
         """
+        if self._pid != os.getpid():
+            self._drop()  # a fork's child leaves the connection to its parent
+            self._pid = os.getpid()
         while True:
             if self._closed and not self._done:
                 raise ValueError(f"{self._key!r} was closed before its end was read")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pickle
 import subprocess
@@ -69,6 +70,23 @@ def test_a_fork_gets_connections_of_its_own(tiny: Tiny) -> None:
         assert tiny.tracker.connections == tiny.storages[0].connections == 2
         assert client.read("key") == b"body"
         assert tiny.tracker.connections == tiny.storages[0].connections == 2
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_file_opened_before_a_fork_is_read_by_both(tiny: Tiny) -> None:
+    body = os.urandom(1 << 20)
+    tiny.cluster.add("key", body)
+    with Client("d", tiny.addresses, timeout=1.0) as client, client.open("key") as file:
+        begin = file.read(10)
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(Exception):
+                os._exit(0 if begin + file.read() == body else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert begin + file.read() == body
+        assert tiny.storages[0].connections == 2
+        assert not tiny.storages[1].connections
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
