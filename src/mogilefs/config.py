@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,7 +37,12 @@ def parse_address(text: str, default_port: int = DEFAULT_TRACKER_PORT) -> Addres
 
 
 def parse_trackers(trackers: str | Sequence[str]) -> tuple[Address, ...]:
-    """The trackers from a list, or from one text with commas between."""
+    """The trackers from a list, or from one text with commas between.
+
+    Raises ConfigurationError.
+    """
+    if not isinstance(trackers, Iterable):
+        raise ConfigurationError(f"trackers: host:port or a list of these, not {trackers!r}")
     texts = trackers.split(",") if isinstance(trackers, str) else list(trackers)
     addresses = tuple(dict.fromkeys(parse_address(text) for text in texts))
     if not addresses:

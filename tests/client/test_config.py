@@ -32,7 +32,8 @@ def test_addresses_are_told_as_they_are_written() -> None:
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])
 @pytest.mark.parametrize(
-    "trackers", ["", [], "host:", "host:0", "host:99999", "::1:7001", "http://host", "a b", [7001]]
+    "trackers",
+    ["", [], "host:", "host:0", "host:99999", "::1:7001", "http://host", "a b", [7001], None, 7],
 )
 def test_what_is_no_address_is_refused(kind: Any, trackers: Any) -> None:
     with pytest.raises(ConfigurationError, match="tracker"):
