@@ -340,6 +340,16 @@ def test_a_setting_is_refused(tracker: Tracker, key: str, value: str) -> None:
     hold(tracker, (f"set_server_setting key={key}&value={value}", "invalid_format"))
 
 
+def test_trackers_see_that_the_read_replicas_have_changed(tracker: Tracker) -> None:
+    before = int(tracker.ask("server_setting key=slave_version").args["value"] or "0")
+    hold(
+        tracker,
+        ("set_server_setting key=slave_one&value=x", "OK"),
+        ("set_server_setting key=slave_one", "OK"),
+        ("server_setting key=slave_version", {"value": str(before + 2)}),
+    )
+
+
 def test_server_settings_leave_out_the_state_of_fsck(tracker: Tracker) -> None:
     hold(
         tracker,

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from ...wire import Request
-from ..jobs.records import set_setting
-from ..registry import HASH_NUMBERS, setting
+from ..jobs.records import get_setting, set_setting
+from ..registry import HASH_NUMBERS, setting, whole
 from .table import CommandError, Context, Values, command, number
 
 MAX_SLEEP = 30
@@ -157,5 +157,11 @@ async def set_server_setting(ctx: Context, request: Request) -> Values:
         value = check(request.args.get("value", ""))
     except ValueError as error:
         raise CommandError("invalid_format", f"The setting {key!r}: {error}") from error
-    await ctx.catalog.write(lambda db: set_setting(db, key, value))
+    await ctx.catalog.write(lambda db: _change_setting(db, key, value))
     return {}
+
+
+def _change_setting(db: sqlite3.Connection, key: str, value: str | None) -> None:
+    set_setting(db, key, value)
+    if key.startswith("slave_"):  # a real tracker reads them anew when the version is higher
+        set_setting(db, "slave_version", whole(get_setting(db, "slave_version")) + 1)
