@@ -12,6 +12,17 @@ class Reply(NamedTuple):
     body: bytes
 
 
+def put(url, content, *fields):
+    """A PUT of a file, whole."""
+    head = [f"PUT {url} HTTP/1.1", "Host: x", f"Content-Length: {len(content)}", *fields]
+    return "\r\n".join([*head, "", ""]).encode() + content
+
+
+def request(method, url):
+    """A request without a body."""
+    return f"{method} {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
 async def converse(address, *packets, pause=None):
     """Send the packets, say no more, and return all that comes back until the door closes."""
     reader, writer = await asyncio.open_connection(*address)

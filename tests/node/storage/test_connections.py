@@ -11,15 +11,10 @@ import pytest
 
 from mogilefs.node.networks import Networks
 from mogilefs.node.storage import Limits, StorageDoor
-from tests.support.conversation import ask, converse, read_reply, read_until_closed
+from tests.support.conversation import ask, converse, put, read_reply, read_until_closed
 
 FILE = "/dev1/0/000/000/0000000001.fid"
 OTHER = "/dev2/0/000/000/0000000002.fid"
-
-
-def put(url, content, *fields):
-    head = [f"PUT {url} HTTP/1.1", "Host: x", f"Content-Length: {len(content)}", *fields]
-    return "\r\n".join([*head, "", ""]).encode() + content
 
 
 def get(url, *fields):

@@ -8,19 +8,10 @@ import subprocess
 
 import pytest
 
-from tests.support.conversation import ask, read_reply
+from tests.support.conversation import ask, put, read_reply, request
 
 FILE = "/dev1/0/000/000/0000000001.fid"
 OTHER = "/dev1/0/000/000/0000000002.fid"
-
-
-def put(url, content, *fields):
-    head = [f"PUT {url} HTTP/1.1", "Host: x", f"Content-Length: {len(content)}", *fields]
-    return "\r\n".join([*head, "", ""]).encode() + content
-
-
-def request(method, url):
-    return f"{method} {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 
 
 @pytest.fixture
