@@ -19,7 +19,8 @@ from django.conf import global_settings, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_script_prefix
 
-from mogilefs.config import CHECKSUMS, DEFAULT_TRACKER_PORT
+from mogilefs.config import DEFAULT_TRACKER_PORT
+from mogilefs.wire import CHECKSUMS
 
 UNSET: Final = object()
 

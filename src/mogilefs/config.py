@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .errors import ConfigurationError
+from .wire import CHECKSUMS
 
 DEFAULT_TRACKER_PORT = 7001
-
-CHECKSUMS = {"MD5": "md5", "SHA-1": "sha1"}
-"""MogileFS's names of the checksums it keeps, and hashlib's."""
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s\[\]:/]+)(?::(?P<port>\d{1,5}))?")
 

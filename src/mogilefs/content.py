@@ -11,9 +11,9 @@ from contextlib import suppress
 from functools import partial
 from typing import IO, Any, Protocol, Union
 
-from .config import CHECKSUMS
 from .errors import ContentMismatch
 from .steps import CHUNK, Network, Op
+from .wire import CHECKSUMS
 
 Storable = Union[
     bytes,

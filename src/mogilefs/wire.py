@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from .errors import ProtocolError
 
+CHECKSUMS = {"MD5": "md5", "SHA-1": "sha1"}
+"""MogileFS's names of the checksums that it keeps, and hashlib's."""
+
 MAX_KEY_BYTES = 255
 """A key's longest form in UTF-8: MogileFS's column ``dkey VARCHAR(255)``."""
 

@@ -28,6 +28,7 @@ from mogilefs.node.space import Room, Space
 from mogilefs.node.syncs import Commit, Durability, Job, Syncs
 from mogilefs.node.usage import usage_text
 from mogilefs.node.writer import Function
+from mogilefs.wire import CHECKSUMS
 
 T = TypeVar("T")
 
@@ -39,9 +40,6 @@ MAX_EXPECTED = 4096
 
 BLOCK = 2**20
 """How many bytes are in memory while a file is copied or summed."""
-
-ALGORITHMS: dict[str, str] = {"MD5": "md5", "SHA-1": "sha1"}
-"""MogileFS's names of checksums, and hashlib's."""
 
 
 class _Base(NamedTuple):
@@ -196,7 +194,7 @@ class Devices:
         return True
 
     async def checksum(self, devid: int, fid: int, algorithm: str) -> str:
-        """The digest of a file in lower-case hex; ``algorithm`` is one of ``ALGORITHMS``."""
+        """The digest of a file in lower-case hex; ``algorithm`` is one of ``wire.CHECKSUMS``."""
         return await self.digest(Place(devid, layout.file_path(fid)), algorithm)
 
     async def digest(self, place: Place, algorithm: str) -> str:
@@ -204,7 +202,7 @@ class Devices:
         return await self.run(place.devid, self._digest, place, algorithm)
 
     def _digest(self, place: Place, algorithm: str) -> str:
-        digest = hashlib.new(ALGORITHMS[algorithm], usedforsecurity=False)
+        digest = hashlib.new(CHECKSUMS[algorithm], usedforsecurity=False)
         with open(open_file(self.base(place.devid), place.path), "rb", buffering=0) as file:
             while block := file.read(BLOCK):
                 digest.update(block)
@@ -238,7 +236,7 @@ class Devices:
         checksum: str | None,
     ) -> str | None:
         path = layout.file_path(fid)
-        digest = hashlib.new(ALGORITHMS[algorithm], usedforsecurity=False) if algorithm else None
+        digest = hashlib.new(CHECKSUMS[algorithm], usedforsecurity=False) if algorithm else None
         copied = 0
         with open(open_file(self.base(source), path), "rb", buffering=0) as file:
             part = Part(self.base(target), path)

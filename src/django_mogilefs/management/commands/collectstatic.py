@@ -13,6 +13,7 @@ from tqdm import tqdm
 from django_mogilefs.static import WORKERS
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import FileInfo, KeyNotFound
+from mogilefs.wire import CHECKSUMS
 
 
 class Command(collectstatic.Command):
@@ -100,7 +101,7 @@ class Command(collectstatic.Command):
 
 def _checksum(info: FileInfo, path: str, source: Any) -> str:
     algorithm = str(info.checksum).partition(":")[0]
-    digest = hashlib.new(algorithm.replace("-", ""), usedforsecurity=False)
+    digest = hashlib.new(CHECKSUMS[algorithm], usedforsecurity=False)
     with source.open(path) as file:
         for chunk in file.chunks():
             digest.update(chunk)

@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 
 from ...errors import ContentMismatch
+from ...wire import CHECKSUMS
 from ..addresses import format_address
-from ..devices import ALGORITHMS, Devices
+from ..devices import Devices
 from ..layout import url_path
 from ..registry import Device, Registry
 from . import foreign
@@ -75,7 +76,7 @@ class Replicas:
         except OSError as error:
             raise StorageError(f"dev{devid}: {error}") from error
         url = self._file_url(devid, fid)
-        return await foreign.checksum(url, ALGORITHMS[algorithm])
+        return await foreign.checksum(url, CHECKSUMS[algorithm])
 
     async def delete(self, devid: int, fid: int) -> None:
         """Remove a copy; one that is not there counts as removed."""
@@ -205,7 +206,7 @@ class _Checked:
         self._length = length
         self._checksum = checksum
         self._digest = (
-            hashlib.new(ALGORITHMS[algorithm], usedforsecurity=False) if algorithm else None
+            hashlib.new(CHECKSUMS[algorithm], usedforsecurity=False) if algorithm else None
         )
 
     @property
