@@ -103,7 +103,7 @@ async def run(options: Options) -> None:
             behind = started.enter_context(bound(0))
             examples = what_examples_mean(port, behind.getsockname()[1], addresses)
             children.append(await start_site(started, behind, environment, data))
-            door.close()
+            # The front listens beside our own socket, which keeps others off the port until then.
             children.append(await front.start(started, data, examples, port))
         print(f"http://{LOOPBACK}:{port}/", flush=True)
         await asyncio.gather(*(child.must_run() for child in children))
