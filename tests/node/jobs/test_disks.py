@@ -36,12 +36,17 @@ def test_a_dead_disk_heals(farm: Farm) -> None:
 def test_the_oldest_trouble_is_mended_first(farm: Farm) -> None:
     fids = list(stored(farm, 30, "avatar", 3).values())
     farm.rows("DELETE FROM file_to_replicate")
-    farm.node.jobs.context.claims.take(fids[0])  # holds the first one up
+    claims = farm.node.jobs.context.claims
+    until(lambda: not len(claims))
+    for fid in fids:
+        assert claims.take(fid)  # holds it up
     farm.set_state(2, "dead")
     until(lambda: not farm.rows("SELECT 1 FROM file_on WHERE devid = 2"))
     queued = farm.rows("SELECT fid FROM file_to_replicate ORDER BY nexttry, rowid")
+    assert len(queued) > 10
     assert queued == sorted(queued)
-    farm.node.jobs.context.claims.release(fids[0])
+    for fid in fids:
+        claims.release(fid)
     until(lambda: all(len(farm.locations(f"k{number}")) == 3 for number in range(30)))
 
 
