@@ -76,7 +76,7 @@ def test_a_fork_gets_connections_of_its_own(tiny: Tiny) -> None:
 def test_a_file_opened_before_a_fork_is_read_by_both(tiny: Tiny) -> None:
     body = os.urandom(1 << 20)
     tiny.cluster.add("key", body)
-    with Client("d", tiny.addresses, timeout=1.0) as client, client.open("key") as file:
+    with Client("d", tiny.addresses) as client, client.open("key") as file:
         begin = file.read(10)
         child = os.fork()
         if not child:
