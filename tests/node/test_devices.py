@@ -185,17 +185,6 @@ async def test_a_file_that_went_before_its_fsync_is_missed(devices):
         await devices.fsync(1, 7)
 
 
-async def test_the_files_on_a_device_can_be_listed(devices, tmp_path):
-    for fid in (1234567890, 2, 1):
-        place(devices, 1, fid, b"x")
-    (tmp_path / "dev1/0/000/000/0000000003.tmp").write_text("no fid")
-    (tmp_path / "dev1/0/000/001").mkdir()
-    (tmp_path / "dev1/0/000/001/0000000003.fid").write_text("in the wrong place")
-    await devices.write_usage(1)
-    await devices.test_write(1)
-    assert list(devices.fids(1)) == [1, 2, 1234567890]
-
-
 async def test_the_usage_file_says_what_a_monitor_reads(devices, tmp_path):
     usage = tmp_path / "dev1/usage"
     usage.write_text("x" * 1000)

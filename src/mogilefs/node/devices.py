@@ -14,7 +14,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -134,16 +134,6 @@ class Devices:
     def exists(self, devid: int, fid: int) -> bool:
         """Whether a file is on a device."""
         return self.size(devid, fid) is not None
-
-    def fids(self, devid: int) -> Iterator[int]:
-        """All fids on a device, in ascending order; for a walk in a thread, it reads every name."""
-        root = self.directory(devid)
-        for parent, directories, names in os.walk(root):
-            directories[:] = sorted(name for name in directories if name.isdecimal())
-            prefix = f"/dev{devid}/{Path(parent).relative_to(root)}"
-            for place in map(layout.parse, sorted(f"{prefix}/{name}" for name in names)):
-                if place and place.fid:
-                    yield place.fid
 
     def open(self, place: Place) -> tuple[int, os.stat_result]:
         """Open a file for reading, and what is known of it; ``OSError``."""
