@@ -35,7 +35,7 @@ def put(args: argparse.Namespace, out: Output) -> None:
         "overwrite": False if args.no_overwrite else None,
     }
     given = {name: value for name, value in wanted.items() if value is not None}
-    with _client(args) as client, _progress(args, args.source) as progress:
+    with options.client(args) as client, _progress(args, args.source) as progress:
         transfers = Transfers(client, progress, given)
         if args.source == STANDARD:
             _put_stdin(transfers, args)
@@ -76,7 +76,7 @@ def _below(prefix: str) -> str:
 
 def get(args: argparse.Namespace, out: Output) -> None:
     """``get [-r] KEY [TARGET]``."""
-    with _client(args) as client, _progress(args, args.key) as progress:
+    with options.client(args) as client, _progress(args, args.key) as progress:
         transfers = Transfers(client, progress)
         if args.target == STANDARD:
             _get_stdout(transfers, args)
@@ -107,7 +107,7 @@ def _file_target(key: str, target: str | None) -> Path:
 def cat(args: argparse.Namespace, out: Output) -> None:
     """``cat KEY…``."""
     tally = Tally()
-    with _client(args) as client, Progress("cat", quiet=True) as silence:
+    with options.client(args) as client, Progress("cat", quiet=True) as silence:
         transfers = Transfers(client, silence)
         for key in args.keys:
             with tally.noting():
@@ -117,7 +117,7 @@ def cat(args: argparse.Namespace, out: Output) -> None:
 
 def ls(args: argparse.Namespace, out: Output) -> None:
     """``ls [-l] [PREFIX]``."""
-    with _client(args) as client:
+    with options.client(args) as client:
         keys = client.keys(args.prefix, after=args.after, limit=args.limit)
         if args.long:
             out.listing(_infos(client, keys), LS_COLUMNS)
@@ -169,7 +169,7 @@ def described(info: FileInfo) -> dict[str, Any]:
 def stat(args: argparse.Namespace, out: Output) -> None:
     """``stat KEY…``."""
     tally = Tally()
-    with _client(args) as client:
+    with options.client(args) as client:
         out.records(_stats(client, args.keys, tally))
     tally.settle()
 
@@ -191,20 +191,20 @@ def _status(client: Client, key: str) -> dict[str, Any]:
 
 def mv(args: argparse.Namespace, out: Output) -> None:
     """``mv KEY NEW_KEY``."""
-    with _client(args) as client:
+    with options.client(args) as client:
         client.rename(args.key, args.new_key)
 
 
 def cp(args: argparse.Namespace, out: Output) -> None:
     """``cp KEY NEW_KEY``."""
-    with _client(args) as client, _progress(args, args.key) as progress:
+    with options.client(args) as client, _progress(args, args.key) as progress:
         Transfers(client, progress).copy(args.key, args.new_key)
 
 
 def rm(args: argparse.Namespace, out: Output) -> None:
     """``rm [-r] [-f] KEY…``."""
     tally = Tally(ignore=Exit.MISSING if args.force else None)
-    with _client(args) as client, Progress("rm", quiet=True) as silence:
+    with options.client(args) as client, Progress("rm", quiet=True) as silence:
         transfers = Transfers(client, silence)
         for key in args.keys:
             with tally.noting():
@@ -224,15 +224,11 @@ def _tree_to_remove(key: str) -> str:
 def set_class(args: argparse.Namespace, out: Output) -> None:
     """``class [set] KEY… CLASS``."""
     tally = Tally()
-    with _client(args) as client:
+    with options.client(args) as client:
         for key in args.keys:
             with tally.noting():
                 client.set_class(key, args.mogile_class)
     tally.settle()
-
-
-def _client(args: argparse.Namespace) -> Client:
-    return options.client(args)
 
 
 def _progress(args: argparse.Namespace, label: str) -> Progress:
