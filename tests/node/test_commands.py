@@ -217,6 +217,18 @@ def closing_line(opened: Mapping[str, str], more: str = "") -> str:
     return f"create_close domain=demo&key=k&{where}{more}"
 
 
+def test_a_chosen_fid_is_the_number_that_it_begins_with(tracker: Tracker) -> None:
+    fid = int(open_upload(tracker)["fid"]) + 10_000
+    hold(
+        tracker,
+        (f"create_open domain=demo&fid={fid}x", {"fid": str(fid)}),
+        (f"create_open domain=demo&fid={fid}", "fid_in_use"),
+        ("create_open domain=demo&fid=-5", "fid_in_use"),
+        ("create_open domain=demo&fid=x", "db"),
+        ("create_open domain=demo&fid=" + "9" * 30, "db"),
+    )
+
+
 @pytest.mark.parametrize(
     ("size", "expected"),
     [("x", "size_mismatch"), ("00", "size_mismatch"), ("-5", "OK"), ("3x", "OK")],

@@ -87,9 +87,9 @@ _INSERT_TEMPFILE = (
 def _chosen_fid(ctx: Context, text: str) -> int:
     """A fid that the client asks for: it must be one that no file can ever have had."""
     fid = number(text)
-    if not text.isascii() or not text.isdigit() or fid > MAX_CHOSEN_FID:
+    if fid == 0 or fid > MAX_CHOSEN_FID:
         raise CommandError("db", f"{text!r} is no fid")
-    if not ctx.node.fids.choose(fid):
+    if fid < 0 or not ctx.node.fids.choose(fid):
         raise CommandError("fid_in_use", f"Fid {fid} is or was in use")
     return fid
 
