@@ -20,6 +20,7 @@ from ..wire import Err, LineBuffer, Ok, Request, decode_request, encode_reply, t
 from .commands import COMMANDS, CommandError, Context, Values
 from .commands.manage import manage
 from .listening import stop_listening
+from .outbox import Outbox
 from .stats import TrackerStats
 from .watch import MAX_UNREAD, Watchers
 
@@ -58,6 +59,7 @@ class TrackerDoor:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.stats = TrackerStats()
+        self.outbox = Outbox()
         self.watchers = Watchers()
         self.connections: set[TrackerConnection] = set()
         self.held = 0
@@ -141,7 +143,7 @@ class TrackerConnection(asyncio.Protocol):
             self._take(data)
         except ProtocolError as error:
             log.warning("closed %s: %s", self.context.peer, error)
-            self.transport.write(encode_reply(Err("bad_params", str(error))))
+            self._door.outbox.reply(self.transport, encode_reply(Err("bad_params", str(error))))
             self.close()
             return
         if self.running is None:
@@ -183,6 +185,7 @@ class TrackerConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what is written, then close."""
+        self._door.outbox.flush()
         self.transport.close()
 
     def watch(self) -> bool:
@@ -196,7 +199,7 @@ class TrackerConnection(asyncio.Protocol):
 
     def _tell(self, line: bytes) -> None:
         if self.transport.get_write_buffer_size() < MAX_UNREAD:
-            self.transport.write(line)
+            self._door.outbox.reply(self.transport, line)
 
     def close_if_stuck(self, now: float) -> None:
         """Drop a client that neither asks, nor finishes its line, nor reads its replies."""
@@ -224,7 +227,7 @@ class TrackerConnection(asyncio.Protocol):
                 break
             replies.append(answer)
         if replies:
-            self.transport.write(b"".join(replies))
+            self._door.outbox.reply(self.transport, b"".join(replies))
         if not self._reading and not self._is_far_ahead() and not self._closing:
             self._reading = True
             self.transport.resume_reading()
@@ -235,7 +238,7 @@ class TrackerConnection(asyncio.Protocol):
         reply = await answer
         self.running = None
         if not self.transport.is_closing():
-            self.transport.write(reply)
+            self._door.outbox.reply(self.transport, reply)
             self._advance()
 
     def _answer(self, line: bytes) -> bytes | Awaitable[bytes]:

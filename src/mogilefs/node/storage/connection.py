@@ -70,7 +70,7 @@ class Connection(Incoming):
     def _done(self, request: Request, reply: bytes) -> None:
         """Send the reply that ends a request."""
         self._door.note(request.method, reply)
-        self._transport.write(reply)
+        self._door.outbox.reply(self._transport, reply)
         self._end(request)
 
     def _end(self, request: Request) -> None:
@@ -78,6 +78,7 @@ class Connection(Incoming):
         self._since = self._loop.time()
         if not request.keep_alive:
             self._closing = True
+            self._door.outbox.flush()
             self._transport.close()
 
     def _page(self, request: Request, status: int, text: str = "") -> bytes:
@@ -127,6 +128,7 @@ class Connection(Incoming):
     async def _send(self, request: Request, download: Download) -> None:
         """Send a file that is large, or that the disk must be waited for."""
         self._door.note(request.method, download.head)
+        self._door.outbox.flush()
         try:
             self._transport.write(download.head)
             while not download.done:
@@ -186,7 +188,7 @@ class Connection(Incoming):
     def _upload_started(self, request: Request, _: None) -> None:
         self._look_anew()
         if request.expects_continue and not request.chunks and not request.complete:
-            self._transport.write(replies.CONTINUE)
+            self._door.outbox.reply(self._transport, replies.CONTINUE)
 
     def _write(self, request: Request, upload: Upload, data: bytes) -> None:
         if upload.received + len(data) > self._limits.body:

@@ -11,6 +11,7 @@ from collections import Counter
 from mogilefs.node.devices import Devices
 from mogilefs.node.listening import stop_listening
 from mogilefs.node.networks import Networks
+from mogilefs.node.outbox import Outbox
 from mogilefs.node.storage.connection import Connection
 from mogilefs.node.storage.incoming import Incoming
 from mogilefs.node.storage.limits import Limits
@@ -39,6 +40,7 @@ class StorageDoor:
         self.devices = devices
         self.limits = limits or Limits()
         self.buffer = bytearray(BUFFER)
+        self.outbox = Outbox()
         self.loop: asyncio.AbstractEventLoop
         self.answers: Counter[tuple[bytes, bytes]] = Counter()
         """How many requests were answered, by method (empty: unreadable) and status."""
@@ -66,6 +68,7 @@ class StorageDoor:
             return
         server, self._server = self._server, None
         await stop_listening(server)
+        self.outbox.flush()
         for connection in tuple(self._connections):
             connection.finish()
         with contextlib.suppress(asyncio.TimeoutError):

@@ -211,6 +211,7 @@ class Incoming(asyncio.BufferedProtocol):
         self._since = self._loop.time()
         reply = replies.page(refusal.status, refusal.text, keep_alive=False)
         self._door.note(self._request.method, reply)
+        self._door.outbox.flush()
         self._transport.write(reply)
         self._transport.write_eof()
 
