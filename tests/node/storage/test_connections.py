@@ -51,6 +51,22 @@ async def test_every_size_comes_back_as_it_went_in(door, devices, size):
     assert devices.path(1, 1).read_bytes() == content
 
 
+async def test_clients_that_ask_at_once_get_their_own_replies_in_order(door, devices):
+    small, large = os.urandom(100_000), os.urandom(300_000)
+    for url, content in [(FILE, small), (OTHER, large)]:
+        assert (await ask(door.address, put(url, content))).status == 200
+    requests = [get(FILE), get(OTHER), get(FILE), get("/nothing"), get(FILE, "Connection: close")]
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connected(door)) for _ in range(20)]
+        for _, writer in clients:
+            writer.write(b"".join(requests))
+        for reader, _ in clients:
+            replies = [await read_reply(reader) for _ in requests]
+            assert [reply.status for reply in replies] == [200, 200, 200, 404, 200]
+            assert [replies[number].body for number in (0, 1, 2, 4)] == [small, large, small, small]
+            assert await reader.read() == b""
+
+
 @pytest.mark.parametrize("size", [10, 300_000, 5 * 2**20])
 async def test_chunks_of_any_size_make_up_one_file(door, devices, size):
     content = os.urandom(size)
