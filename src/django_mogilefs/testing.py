@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -29,6 +28,17 @@ from mogilefs import Client
 
 DOMAIN = "test"
 """Where the project names no domain."""
+
+_NODE = """
+import sys, tempfile
+from mogilefs.node import Node
+doors = dict.fromkeys(("tracker", "storage", "sidechannel"), "127.0.0.1:0")
+with tempfile.TemporaryDirectory(prefix="mogilefs-") as directory:
+    with Node(directory, devices=3, durability="relaxed", **doors).in_thread() as node:
+        print(node.tracker, flush=True)
+        sys.stdin.read()
+"""
+"""Says where its tracker is, and ends with its standard input."""
 
 
 @contextmanager
@@ -98,21 +108,19 @@ def _empty(domain: str, tracker: str) -> None:
 def _shared_tracker() -> str:
     """The node that all test classes of this process share, started at first use.
 
-    A process of its own: threads cannot be stopped in good order when the interpreter exits.
+    A process of its own: threads cannot be stopped in good order when the interpreter exits. It
+    ends with this one, also where that is killed, as Django does with those of --parallel.
     """
-    stack = ExitStack()
-    atexit.register(stack.close)
-    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="mogilefs-"))
-    doors = [f"--{door}=127.0.0.1:0" for door in ("tracker", "storage", "sidechannel")]
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "mogilefs", "node", directory, "--durability=relaxed", *doors],
+        [sys.executable, "-c", _NODE],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    stack.enter_context(process)
-    stack.callback(process.terminate)
+    atexit.register(process.__exit__, None, None, None)
     assert process.stdout is not None  # it is a pipe
-    return process.stdout.readline().removeprefix("ready: tracker ").partition(",")[0]
+    return process.stdout.readline().strip()
 
 
 class MogileFSTestMixin:

@@ -54,6 +54,17 @@ def test_the_mixin_does_without_pytest():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_the_mixins_node_ends_with_a_process_that_is_killed():
+    code = (
+        "from django_mogilefs.testing import _shared_tracker as t; print(t(), flush=True); input()"
+    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", code], text=True, cwd=ROOT, **pipes) as process:
+        assert process.stdout.readline().startswith("127.0.0.1:")
+        process.kill()
+        process.communicate(timeout=30)  # until the node, which has our stderr, is gone too
+
+
 class ClassWithTrackers(MogileFSStorage):
     trackers = ["127.0.0.1:1"]
 
