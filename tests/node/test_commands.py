@@ -321,6 +321,7 @@ def test_a_disk_that_is_gone_is_left_out_also_unverified(node: Node, tracker: Tr
         ("enable_rebalance", "t", "1"),
         ("queue_size_for_fsck", "a+word", "a word"),
         ("queue_anything", "1", "1"),
+        ("slave_%FF", "%FE", "\xfe"),
         ("slave_keys", "a,b", "a,b"),
         ("slave_keys", "", ""),
         ("memcache_servers", "nowhere", "nowhere"),
@@ -350,6 +351,10 @@ def test_a_setting_is_kept(tracker: Tracker, key: str, value: str, kept: str) ->
 )
 def test_a_setting_is_refused(tracker: Tracker, key: str, value: str) -> None:
     hold(tracker, (f"set_server_setting key={key}&value={value}", "invalid_format"))
+
+
+def test_a_setting_of_any_bytes_is_empty(tracker: Tracker) -> None:
+    hold(tracker, ("server_setting key=%AA", {"key": "\xaa", "value": ""}))
 
 
 def test_trackers_see_that_the_read_replicas_have_changed(tracker: Tracker) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ..wire import to_bytes
 from .addresses import format_address
 from .catalog import Catalog
 from .layout import url_path
@@ -232,7 +233,9 @@ class Registry:
 
 def setting(catalog: Catalog, name: str, default: str = "") -> str:
     """A server setting as last committed."""
-    rows = catalog.read("SELECT value FROM server_settings WHERE field = ?", (name,))
+    rows = catalog.read(
+        "SELECT value FROM server_settings WHERE field = CAST(? AS TEXT)", (to_bytes(name),)
+    )
     return default if not rows or rows[0][0] is None else str(rows[0][0])
 
 

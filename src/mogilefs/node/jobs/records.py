@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from sqlite3 import Connection
 
+from ...wire import to_bytes
 from ..catalog import Catalog
 from ..registry import HASH_NAMES
 
@@ -128,11 +129,12 @@ def get_setting(db: Connection, name: str) -> str:
 
 def set_setting(db: Connection, name: str, value: object) -> None:
     """Set a server setting; None removes it."""
+    field = to_bytes(name)
     if value is None:
-        db.execute("DELETE FROM server_settings WHERE field = ?", (name,))
+        db.execute("DELETE FROM server_settings WHERE field = CAST(? AS TEXT)", (field,))
         return
     db.execute(
-        "INSERT INTO server_settings (field, value) VALUES (?, ?)"
+        "INSERT INTO server_settings (field, value) VALUES (CAST(? AS TEXT), CAST(? AS TEXT))"
         " ON CONFLICT (field) DO UPDATE SET value = excluded.value",
-        (name, str(value)),
+        (field, to_bytes(str(value))),
     )
