@@ -106,6 +106,17 @@ def test_hosts_are_known_before_they_are_checked(tracker: Tracker) -> None:
     )
 
 
+def test_a_host_may_have_any_name_but_not_any_address(tracker: Tracker) -> None:
+    hold(
+        tracker,
+        ("create_host host=%FF&ip=10.0.0.77&port=7500", {"hostname": "\xff"}),
+        ("update_host host=%FF&port=7501", {"hostname": "\xff"}),
+        ("update_host host=%FF&ip=%FE", "bad_params"),
+        ("update_host host=%FF&altip=%FE", "bad_params"),
+        ("delete_host host=%FF", "OK"),
+    )
+
+
 def test_an_empty_value_takes_a_hosts_other_address_away(tracker: Tracker) -> None:
     alternative = "getport=7501&altip=10.9.0.7&altmask=10.9.0.0/16"
     created = tracker.ask(f"create_host host=alt&ip=10.0.0.7&port=7500&{alternative}")

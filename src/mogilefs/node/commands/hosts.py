@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import TypeVar
 
-from ...wire import Request
+from ...wire import Request, to_bytes
 from ..registry import DEVICE_STATES, HOST_STATES, Device, Host
 from .classes import change
 from .table import CommandError, Context, Values, command, number
@@ -94,6 +94,9 @@ def _host_settings(request: Request) -> dict[str, object]:
     }
     if settings.get("status", "down") not in HOST_STATES:
         raise CommandError("unknown_state", f"No host state {settings['status']!r}")
+    for column in ("hostip", "altip", "altmask"):
+        if not str(settings.get(column, "")).isascii():
+            raise CommandError("bad_params", f"{settings[column]!r} is no address")
     for column in ("http_port", "http_get_port"):
         if settings.get(column) is not None:
             settings[column] = _port(str(settings[column]))
@@ -118,8 +121,9 @@ def _insert_host(db: sqlite3.Connection, name: str, settings: dict[str, object])
     try:
         db.execute(
             f"INSERT INTO host (hostid, hostname{columns})"  # noqa: S608 # our own columns
-            f" SELECT coalesce(max(hostid), 0) + 1, ?{', ?' * len(settings)} FROM host",
-            (name, *settings.values()),
+            " SELECT coalesce(max(hostid), 0) + 1, CAST(? AS TEXT)"
+            f"{', ?' * len(settings)} FROM host",
+            (to_bytes(name), *settings.values()),
         )
     except sqlite3.IntegrityError as error:
         raise CommandError("dup", f"Another host has this address: {error}") from error
@@ -142,8 +146,8 @@ def _update_host(db: sqlite3.Connection, name: str, settings: dict[str, object])
     columns = ", ".join(f"{column} = ?" for column in settings)
     try:
         db.execute(
-            f"UPDATE host SET {columns} WHERE hostname = ?",  # noqa: S608 # our own columns
-            (*settings.values(), name),
+            f"UPDATE host SET {columns} WHERE hostname = CAST(? AS TEXT)",  # noqa: S608 # our own columns
+            (*settings.values(), to_bytes(name)),
         )
     except sqlite3.IntegrityError as error:
         raise CommandError("dup", f"Another host has this address: {error}") from error
