@@ -28,6 +28,9 @@ from .servers import Server, node
 
 CLASSES = {"one": 1, "pair": 2, "three": 3}
 SIZES = (0, 100, 4_000, 60_000, 1_000_000)
+POOL = random.Random(1).randbytes(4 * 2**20)
+"""What all contents are parts of, so that remembering them takes no memory."""
+
 KEYS = 60
 """Keys of each thread."""
 
@@ -103,7 +106,7 @@ class User:
         self._soak = soak
         self._random = random.Random(name)
         self._keys = [f"user{name}/{number:03d}" for number in range(KEYS)]
-        self._held: dict[str, bytes] = {}
+        self._held: dict[str, slice] = {}
         self._prefix = f"user{name}/"
 
     def act(self) -> None:
@@ -119,18 +122,21 @@ class User:
         self._soak.done[doing.__name__] += 1
 
     def store(self, key: str) -> None:
-        content = self._random.randbytes(self._random.choice(SIZES))
-        self._client.store(key, content, mogile_class=self._random.choice([*CLASSES]))
-        self._held[key] = content
+        size = self._random.choice(SIZES)
+        start = self._random.randrange(len(POOL) - size)
+        part = slice(start, start + size)
+        self._client.store(key, POOL[part], mogile_class=self._random.choice([*CLASSES]))
+        self._held[key] = part
 
     def read(self, key: str) -> None:
-        self._same(key, self._client.read(key), self._held[key])
+        self._same(key, self._client.read(key), POOL[self._held[key]])
 
     def seek(self, key: str) -> None:
-        start = self._random.randrange(len(self._held[key]) + 1)
+        expected = POOL[self._held[key]]
+        start = self._random.randrange(len(expected) + 1)
         with self._client.open(key) as file:
             file.seek(start)
-            self._same(key, file.read(1000), self._held[key][start : start + 1000])
+            self._same(key, file.read(1000), expected[start : start + 1000])
 
     def rename(self, key: str) -> None:
         free = [other for other in self._keys if other not in self._held]

@@ -42,9 +42,10 @@ def run(setting: Setting) -> list[Table | Sheet]:
     with ExitStack() as stack:
         field = _Field(stack, setting.directory)
         contestants = field.few() if setting.quick else field.few() | field.more()
-        for url in contestants.values():
+        cold = {} if setting.quick else field.cold()
+        for url in (contestants | cold).values():
             _first(url("4 KiB"))
-        found: list[Table | Sheet] = [_small(setting, contestants, "4 KiB")]
+        found: list[Table | Sheet] = [_small(setting, contestants | cold, "4 KiB")]
         if not setting.quick:
             found.append(_small(setting, contestants, "64 KiB"))
             found.append(_large(setting, contestants))
@@ -86,21 +87,33 @@ class _Field:
 
     def more(self) -> dict[str, Url]:
         """The other ways."""
-        cold = self._site("gunicorn", front="nginx", local=True, cache=False)
         uvicorn = self._site("uvicorn")
         found: dict[str, Url] = {
-            "view + nginx, local files, no path cache": partial(_file, self._front("nginx", cold)),
             "view streams, gunicorn": partial(_file, self._site("gunicorn")),
             "bare view, uvicorn": lambda label: f"http://{uvicorn}/bare/x",
             "view streams, uvicorn": partial(_file, uvicorn),
             "the node itself": lambda label: self._paths[label],
             "nginx, static file": self._static(),
         }
-        for name in ("perlbal", "caddy"):
-            if shutil.which(PACKAGES[name][0], path=SEARCH):
-                site = self._site("gunicorn", front=name)
-                found[f"view + {name.capitalize()}"] = partial(_file, self._front(name, site))
+        for name in self._installed("perlbal", "caddy"):
+            site = self._site("gunicorn", front=name)
+            found[f"view + {name.capitalize()}"] = partial(_file, self._front(name, site))
         return found
+
+    def cold(self) -> dict[str, Url]:
+        """The same where nothing remembers paths: each request asks a tracker."""
+        local = self._site("gunicorn", front="nginx", local=True, cache=False)
+        found = {"view + nginx, local files": self._front("nginx", local)}
+        for name in self._installed("nginx", "perlbal", "caddy"):
+            site = self._site("gunicorn", front=name, cache=False)
+            label = "nginx" if name == "nginx" else name.capitalize()
+            found[f"view + {label}"] = self._front(name, site)
+        for server in ("gunicorn", "uvicorn"):
+            found[f"view streams, {server}"] = self._site(server, cache=False)
+        return {f"{what}, no path cache": partial(_file, at) for what, at in found.items()}
+
+    def _installed(self, *fronts: str) -> list[str]:
+        return [name for name in fronts if shutil.which(PACKAGES[name][0], path=SEARCH)]
 
     def _site(
         self, server: str, front: str | None = None, *, local: bool = False, cache: bool = True

@@ -88,7 +88,7 @@ def _headers(lines: list[str]) -> dict[str, str]:
     return headers
 
 
-@functools.lru_cache(maxsize=1024)  # a storage node says most of it again and again
+@functools.lru_cache(maxsize=128)  # a storage node says most of it again and again
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     name, value = name.lower(), value.strip()
