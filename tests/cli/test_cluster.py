@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mogilefs import Client
@@ -107,6 +109,19 @@ def test_fsck_is_started_watched_and_reset(run: Run):
     assert run("fsck", "stop").code == 0
     assert isinstance(run("fsck", "log", "--json").json, list)
     assert run("fsck", "clearlog").code == 0
+
+
+def test_what_fsck_found_is_told_line_by_line(run: Run, client: Client, node: Node):
+    client.store("k", b"x", mogile_class="one")
+    fid = client.info("k").fid
+    (path,) = node.directory.glob(f"dev*/**/{fid:010}.fid")
+    path.unlink()
+    assert run("fsck", "reset", "--startpos", str(fid - 1)).code == 0
+    assert run("fsck", "start").code == 0
+    while run("fsck", "status", "--json").json["running"]:
+        pass
+    assert re.search("^found +MISS 1$", run("fsck", "status").out, re.MULTILINE)
+    client.delete("k")
 
 
 def test_rebalance_needs_a_policy(run: Run):

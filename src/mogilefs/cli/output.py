@@ -125,5 +125,7 @@ def _cell(row: Row, column: str | Callable[[Row], object]) -> str:
 
 
 def _texts(value: object) -> list[str]:
+    if isinstance(value, Mapping):
+        value = [f"{name} {one}" for name, one in value.items()]
     values = value if isinstance(value, list | tuple) else [value]
     return [printable("" if one is None else str(one)) for one in values]
