@@ -123,16 +123,21 @@ class Node:
             await self._open_tracker()
             await self._open_metrics()
         except BaseException:
-            await self.stop()
+            await self._undo()
             raise
         log.info("node started in %s", self.directory)
 
     async def stop(self) -> None:
         """Stop what was started, the last first. May be called twice."""
+        if await self._undo():
+            log.info("node stopped in %s", self.directory)
+
+    async def _undo(self) -> bool:
+        """Stop what was started so far; False where nothing was."""
         closing, self._closing = self._closing, None
         if closing is not None:
             await closing.aclose()
-            log.info("node stopped in %s", self.directory)
+        return closing is not None
 
     def in_thread(self) -> NodeThread:
         """This node in a thread and event loop of its own: a context manager."""
