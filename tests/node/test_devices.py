@@ -89,6 +89,13 @@ async def test_a_copy_is_whole_verified_and_durable(devices, tmp_path):
     assert len(files(tmp_path / "dev2")) == 1
 
 
+async def test_a_copy_is_as_old_as_its_source(devices):
+    path = place(devices, 1, 7, b"seven")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    await devices.copy(7, 1, 2, length=5)
+    assert devices.path(2, 7).stat().st_mtime == 1_000_000_000
+
+
 @pytest.mark.parametrize(
     "given", [{"length": 4}, {"length": 6}, {"length": 5, "algorithm": "MD5", "checksum": "0" * 32}]
 )

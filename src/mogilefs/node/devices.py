@@ -212,7 +212,8 @@ class Devices:
 
         Raises ``ContentMismatch`` where the source is not ``length`` bytes long or its digest (hex)
         is not ``checksum``, and ``OSError`` where one of the disks fails. Returns the digest where
-        an ``algorithm`` is given.
+        an ``algorithm`` is given. The copy is as old as the source, so that browsers are told the
+        same Last-Modified whichever replica they get.
         """
         return await self.run(target, self._copy, fid, source, target, length, algorithm, checksum)
 
@@ -228,7 +229,8 @@ class Devices:
         path = layout.file_path(fid)
         digest = hashlib.new(CHECKSUMS[algorithm], usedforsecurity=False) if algorithm else None
         copied = 0
-        with open(open_file(self.base(source), path), "rb", buffering=0) as file:
+        fd, known = open_regular(self.base(source), path)
+        with open(fd, "rb", buffering=0) as file:
             part = Part(self.base(target), path)
             try:
                 while block := file.read(BLOCK):
@@ -239,6 +241,7 @@ class Devices:
                 found = digest.hexdigest() if digest else None
                 _compare(fid, source, (copied, length), (found, checksum))
                 replaced = self.size(target, fid) or 0
+                os.utime(part.fd, ns=(known.st_atime_ns, known.st_mtime_ns))
                 part.commit(sync=self._durable)
             finally:
                 part.abandon()
