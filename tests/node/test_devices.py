@@ -116,80 +116,27 @@ async def test_a_copy_needs_both_disks(devices, tmp_path):
 
 
 async def test_fsync_needs_the_file(devices):
-    place(devices, 1, 7, b"seven")
-    await devices.fsync(1, 7)
+    await devices.fsync(place(devices, 1, 7, b"seven"))
     with pytest.raises(FileNotFoundError):
-        await devices.fsync(1, 8)
+        await devices.fsync(devices.path(1, 8))
 
 
-@pytest.fixture
-def opened(tmp_path):
-    """What below tmp_path ``os.open`` opens from now on: nothing is synced without that."""
-    paths, noting = [], True
+async def test_fsync_reaches_the_file_and_every_new_directory(devices, tmp_path):
+    path = place(devices, 1, 7, b"seven")
+    opened = []
 
     def note(event, given):  # nodes of other tests may still be busy
-        if not noting or event != "open" or given[1] is not None:
-            return
-        if str(given[0]).startswith(str(tmp_path)):
-            paths.append(str(given[0]))
+        if event == "open" and str(given[0]).startswith(str(tmp_path)):
+            opened.append(given[0])
 
     sys.addaudithook(note)
-    yield paths
-    noting = False
-
-
-async def test_fsync_reaches_the_file_and_every_new_directory(devices, tmp_path, opened):
-    path = place(devices, 1, 7, b"seven")
-    await devices.fsync(1, 7)
+    await devices.fsync(path)
     parents = [str(parent) for parent in path.parents[:5]]
     assert parents[-1] == str(tmp_path)
     assert set(opened) == {str(path), *parents}
     opened.clear()
-    await devices.fsync(1, 7)
+    await devices.fsync(path)
     assert opened == [str(path), parents[0]]
-
-
-async def test_an_expected_file_is_synced_when_it_has_come_and_not_again(devices, opened):
-    devices.expect(7)
-    path = place(devices, 1, 7, b"seven")
-    devices.arrived(1, 7)
-    await devices.stop()
-    assert opened.count(str(path)) == 1
-    await devices.fsync(1, 7)
-    assert opened.count(str(path)) == 1
-
-
-async def test_only_the_bytes_that_came_last_count_as_synced(devices, opened):
-    devices.expect(7)
-    for content in (b"first", b"second"):
-        path = place(devices, 1, 7, content)
-        devices.arrived(1, 7)
-    await devices.fsync(1, 7)
-    await devices.stop()
-    assert opened.count(str(path)) == 2
-
-
-async def test_a_file_that_came_to_another_device_is_synced_there(devices, opened):
-    devices.expect(7)
-    place(devices, 1, 7, b"half of it")
-    devices.arrived(1, 7)
-    path = place(devices, 2, 7, b"all of it")
-    await devices.fsync(2, 7)
-    assert str(path) in opened
-
-
-async def test_what_nobody_expects_is_not_synced(devices, opened):
-    path = place(devices, 1, 7, b"seven")
-    devices.arrived(1, 7)
-    await devices.stop()
-    assert str(path) not in opened
-
-
-async def test_a_file_that_went_before_its_fsync_is_missed(devices):
-    devices.expect(7)
-    devices.arrived(1, 7)
-    with pytest.raises(FileNotFoundError):
-        await devices.fsync(1, 7)
 
 
 async def test_the_usage_file_says_what_a_monitor_reads(devices, tmp_path):

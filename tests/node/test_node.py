@@ -7,14 +7,12 @@ import gc
 import os
 import socket
 import sqlite3
-import sys
 import warnings
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from mogilefs import Client
 from mogilefs.errors import ConfigurationError
 from mogilefs.node import Node
 
@@ -161,23 +159,3 @@ async def test_who_comes_in_the_moment_of_a_stop_is_let_go(
         gc.collect()
     assert not unclosed
     assert not [record for record in caplog.records if record.name == "asyncio"]
-
-
-def test_a_stored_file_is_synced_once(tmp_path: Path) -> None:
-    opened = []
-    noting = True
-
-    def note(event: str, given: tuple[object, ...]) -> None:
-        if noting and event == "open" and given[1] is None and str(given[0]).endswith(".fid"):
-            opened.append(str(given[0]))
-
-    sys.addaudithook(note)
-    directory = tmp_path / "new"
-    with (
-        a_node(directory, devices=[1], domains={"demo": {}}, durability="full").in_thread() as node,
-        Client("demo", node.tracker) as client,
-    ):
-        client.store("k", b"content")
-    noting = False
-    ours = [path for path in opened if path.startswith(str(directory))]
-    assert ours == [str(directory / "dev1" / "0/000/000/0000000001.fid")]

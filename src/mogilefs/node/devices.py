@@ -25,7 +25,7 @@ from mogilefs.node.chance import chance
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep
 from mogilefs.node.space import Room, Space
-from mogilefs.node.syncs import Commit, Durability, Job, Syncs
+from mogilefs.node.syncs import Commit, Durability, Syncs
 from mogilefs.node.usage import usage_text
 from mogilefs.node.writer import Function
 from mogilefs.wire import CHECKSUMS
@@ -34,9 +34,6 @@ T = TypeVar("T")
 
 THREADS = 8
 """How many reads, writes and syncs one device is given at the same time."""
-
-MAX_EXPECTED = 4096
-"""Open uploads whose files are synced as soon as they have come; of more, the latest."""
 
 BLOCK = 2**20
 """How many bytes are in memory while a file is copied or summed."""
@@ -69,7 +66,6 @@ class Devices:
         self._rooms: dict[int, Room] = {}
         self._threads: dict[int, ThreadPoolExecutor] = {}
         self._syncs: dict[int, Syncs] = {}
-        self._expected: dict[int, Job | None] = {}
 
     # Directories
 
@@ -251,37 +247,19 @@ class Devices:
 
     # Durability
 
-    def expect(self, fid: int) -> None:
-        """An upload was opened: its file will have to be durable soon after it has come."""
-        if self._durable:
-            self._expected[fid] = None
-            if len(self._expected) > MAX_EXPECTED:
-                del self._expected[next(iter(self._expected))]
-
-    def arrived(self, devid: int, fid: int) -> None:
-        """A file has come, or come again: begin to make it durable if that is expected."""
-        if fid in self._expected:
-            with contextlib.suppress(FileNotFoundError):  # the device has gone: fsync will tell
-                job = self._syncs_of(devid).begin(self.path(devid, fid))
-                self._expected[fid] = job
-
-    async def fsync(self, devid: int, fid: int, then: Function | None = None) -> Any:
-        """Make a file durable: its bytes, its entry, and directories that are new.
+    async def fsync(self, path: Path, then: Function | None = None) -> Any:
+        """Make a file below a device durable: its bytes, its entry, and directories that are new.
 
         ``then`` is a change of the catalogue to be committed when the file is durable; its result
         is returned. ``FileNotFoundError`` where the file is missing. With ``durable=False``
         nothing waits for the disk.
         """
-        begun, path = self._expected.pop(fid, None), self.path(devid, fid)
-        syncs = self._syncs_of(devid)
-        if begun is not None and begun.path == path:
-            return await syncs.finish(begun, then)
-        return await syncs.sync(path, then)
-
-    def _syncs_of(self, devid: int) -> Syncs:
+        devid = layout.parse_devid(path.relative_to(self.root).parts[0])
+        if devid is None:
+            raise ValueError(f"{path} is on no device")
         if devid not in self._syncs:
             self._syncs[devid] = Syncs(self._durability, self._commit, self.threads(devid))
-        return self._syncs[devid]
+        return await self._syncs[devid].sync(path, then)
 
     # Space
 
@@ -343,11 +321,6 @@ class Devices:
             os.lstat(f"{self.root}/dev{devid}")
             self._threads[devid] = ThreadPoolExecutor(THREADS, f"dev{devid}")
         return self._threads[devid]
-
-    async def stop(self) -> None:
-        """Wait for the files that are being made durable, then close."""
-        await asyncio.gather(*(syncs.stop() for syncs in self._syncs.values()))
-        self.close()
 
     def close(self) -> None:
         """Let the threads end when what they do now is done. May be repeated."""

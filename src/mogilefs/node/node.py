@@ -178,7 +178,7 @@ class Node:
     async def _open_storage(self) -> None:
         """The disks and the doors to them; after this ``self.storage`` is the address as bound."""
         self.devices = Devices(self.directory, durable=self.durable, commit=self.catalog.apply)
-        self._at_stop(self.devices.stop)
+        self._at_stop(self.devices.close)
         self.devices.sweep()
         self.storage_door = StorageDoor(self.devices, networks=self.networks)
         self._at_stop(self.storage_door.stop)

@@ -4,16 +4,12 @@ Files of one device that are to be made durable at the same time share the work:
 what waits, so that sixty-four closes at once cost a few trips to threads, and one fsync of a
 directory that they have in common, instead of sixty-four. One close alone waits for nobody. What
 the catalogue is to say of a file is committed in the same trip.
-
-A file that will be asked for is begun as soon as its bytes are there: while the client that put
-them turns around to say so, the disk works already.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -29,9 +25,6 @@ GROUPS = 3
 
 MAX_GROUP = 16
 """Files in a group: bounds how long the first waits for the last."""
-
-STOP_SECONDS = 5.0
-"""How long a disk may take to end what it does when the node stops."""
 
 Commit = Callable[[Sequence[Function]], Sequence[Change]]
 """Makes changes of the catalogue, in a thread that may wait."""
@@ -94,14 +87,11 @@ def _one_each(paths: Sequence[Path]) -> Iterable[Path]:
 class Job:
     """A file to be made durable, the change of the catalogue that may follow, what became of it."""
 
-    __slots__ = ("change", "error", "future", "looked", "path", "result", "synced")
+    __slots__ = ("change", "error", "future", "path", "result")
 
-    def __init__(self, path: Path, change: Function | None = None, *, synced: bool = False) -> None:
+    def __init__(self, path: Path, change: Function | None) -> None:
         self.path = path
         self.change = change
-        self.synced = synced
-        self.looked = False
-        """Whether it is too late for another change: a thread has looked which one there is."""
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.result: Any = None
         self.error: BaseException | None = None
@@ -115,67 +105,36 @@ class Syncs:
         self._commit = commit
         self._executor = executor
         self._waiting: deque[Job] = deque()
-        self._running: set[asyncio.Future[None]] = set()
-        self._lock = threading.Lock()
-
-    def begin(self, path: Path) -> Job:
-        """Make a file durable for whoever will ``finish`` that soon, or never."""
-        return self._add(Job(path))
-
-    async def finish(self, job: Job, change: Function | None) -> Any:
-        """The same as ``sync`` for a file that was begun, and has not changed since."""
-        with self._lock:
-            in_time = not job.looked
-            if in_time:
-                job.change = change
-        if not in_time:
-            job = self._add(Job(job.path, change, synced=job.error is None))
-        return await self._outcome(job)
+        self._groups = 0
 
     async def sync(self, path: Path, change: Function | None) -> Any:
         """Wait until a file is durable and ``change`` committed; returns what that returned.
 
         Raises what went wrong: OSError, a CatalogError.
         """
-        return await self._outcome(self._add(Job(path, change)))
-
-    async def stop(self) -> None:
-        """Begin nothing more, and let what is under way end, within STOP_SECONDS."""
-        while self._waiting:
-            self._waiting.popleft().future.cancel()
-        if self._running:
-            await asyncio.wait(self._running, timeout=STOP_SECONDS)
-
-    async def _outcome(self, job: Job) -> Any:
+        job = Job(path, change)
+        self._waiting.append(job)
+        self._begin()
         await job.future
         if job.error is not None:
             raise job.error
         return job.result
 
-    def _add(self, job: Job) -> Job:
-        self._waiting.append(job)
-        self._start()
-        return job
-
-    def _start(self) -> None:
+    def _begin(self) -> None:
         """Give what waits to a thread, unless all are at work."""
-        if not self._waiting or len(self._running) >= GROUPS:
+        if not self._waiting or self._groups >= GROUPS:
             return
         size = min(len(self._waiting), MAX_GROUP)
         group = [self._waiting.popleft() for _ in range(size)]
+        self._groups += 1
         work = asyncio.get_running_loop().run_in_executor(self._executor, self._do, group)
-        self._running.add(work)
-        work.add_done_callback(lambda done: self._ended(group, done))
+        work.add_done_callback(lambda done: self._finish(group, done))
 
     def _do(self, jobs: Sequence[Job]) -> None:
         """Sync the files, then commit what is to be said of those that are durable."""
-        fresh = [job for job in jobs if not job.synced]
-        errors = self._durability.sync_files([job.path for job in fresh])
-        for job, error in zip(fresh, errors, strict=True):
+        errors = self._durability.sync_files([job.path for job in jobs])
+        for job, error in zip(jobs, errors, strict=True):
             job.error = error
-        with self._lock:
-            for job in jobs:
-                job.looked = True
         self._commit_for([job for job in jobs if job.error is None])
 
     def _commit_for(self, jobs: Sequence[Job]) -> None:
@@ -187,9 +146,9 @@ class Syncs:
         for (job, _), change in zip(told, changes, strict=True):
             job.result, job.error = change.result, change.error
 
-    def _ended(self, jobs: Sequence[Job], work: asyncio.Future[None]) -> None:
-        self._running.discard(work)
-        self._start()
+    def _finish(self, jobs: Sequence[Job], work: asyncio.Future[None]) -> None:
+        self._groups -= 1
+        self._begin()
         failure = None if work.cancelled() else work.exception()
         for job in jobs:
             job.error = job.error or failure

@@ -74,7 +74,6 @@ async def _record(
     await ctx.catalog.write(
         lambda db: db.execute(_INSERT_TEMPFILE, row), durable=chosen is not None, quick=True
     )
-    ctx.node.devices.expect(fid)
     return fid
 
 
@@ -249,8 +248,9 @@ async def _make_durable(ctx: Context, stored: _Stored) -> bool:
     change = partial(_store, stored=stored)
     if not (node.durable and node.own_host.owns(upload.devid)):
         return await ctx.catalog.write(change, quick=True)
+    path = node.devices.path(upload.devid, upload.fid)
     try:
-        replaced: bool = await node.devices.fsync(upload.devid, upload.fid, then=change)
+        replaced: bool = await node.devices.fsync(path, then=change)
     except OSError as error:
         raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
     return replaced

@@ -199,10 +199,8 @@ class Connection(Incoming):
         """Nothing is to be done between two pieces of a body."""
 
     def _stored(self, request: Request, status: int) -> None:
-        upload, request.upload = request.upload, None
+        request.upload = None
         self._done(request, self._page(request, status))
-        if upload is not None and upload.place.fid is not None:
-            self._devices.arrived(upload.place.devid, upload.place.fid)
 
     def _release(self) -> None:
         """Give back what the requests that nobody waits for any more hold."""
