@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 import os
 import shutil
@@ -193,3 +194,14 @@ def test_a_device_may_move_to_another_disk(devices, tmp_path):
     (tmp_path / "dev1").symlink_to("elsewhere")
     assert devices.base(1) == str(tmp_path / "elsewhere")
     assert devices.size(1, 7) == 5
+
+
+async def test_a_file_that_takes_long_to_sync_holds_up_no_other(devices):
+    slow, quick = devices.path(1, 7), place(devices, 1, 8, b"eight")
+    os.mkfifo(slow)  # opening it waits for somebody who writes
+    held_up = asyncio.ensure_future(devices.fsync(slow))
+    await asyncio.wait_for(devices.fsync(quick), 20)
+    assert not held_up.done()
+    os.close(os.open(slow, os.O_WRONLY))
+    with pytest.raises(OSError, match="Invalid argument"):  # a pipe is on no disk
+        await held_up

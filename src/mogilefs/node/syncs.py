@@ -1,6 +1,6 @@
 """What is on a disk for good: fsync of files and of the directories that name them.
 
-Files of one device that are to be made durable at the same time share the work: each thread takes
+Files of one device that are to be made durable at the same time share the work: a thread takes
 what waits, so that sixty-four closes at once cost a few trips to threads, and one fsync of a
 directory that they have in common, instead of sixty-four. One close alone waits for nobody. What
 the catalogue is to say of a file is committed in the same trip.
@@ -21,7 +21,12 @@ from .writer import Change, Function
 P = TypeVar("P")
 
 GROUPS = 3
-"""How many groups a device works on at the same time."""
+"""How many groups a device works on at the same time, at most."""
+
+PATIENCE = 0.05
+"""Seconds after which another group is begun beside one that is still at work: a large file must
+not hold up the small ones. Where the disk is quicker, more threads only get into each other's way.
+"""
 
 MAX_GROUP = 16
 """Files in a group: bounds how long the first waits for the last."""
@@ -106,6 +111,8 @@ class Syncs:
         self._executor = executor
         self._waiting: deque[Job] = deque()
         self._groups = 0
+        self._begun = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def sync(self, path: Path, change: Function | None) -> Any:
         """Wait until a file is durable and ``change`` committed; returns what that returned.
@@ -121,14 +128,23 @@ class Syncs:
         return job.result
 
     def _begin(self) -> None:
-        """Give what waits to a thread, unless all are at work."""
+        """Give what waits to a thread, unless others are at work and have not been for long."""
         if not self._waiting or self._groups >= GROUPS:
+            return
+        loop = asyncio.get_running_loop()
+        if self._groups and loop.time() < self._begun + PATIENCE:
+            self._timer = self._timer or loop.call_at(self._begun + PATIENCE, self._look_again)
             return
         size = min(len(self._waiting), MAX_GROUP)
         group = [self._waiting.popleft() for _ in range(size)]
         self._groups += 1
-        work = asyncio.get_running_loop().run_in_executor(self._executor, self._do, group)
+        self._begun = loop.time()
+        work = loop.run_in_executor(self._executor, self._do, group)
         work.add_done_callback(lambda done: self._finish(group, done))
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self._begin()
 
     def _do(self, jobs: Sequence[Job]) -> None:
         """Sync the files, then commit what is to be said of those that are durable."""
