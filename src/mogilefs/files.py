@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from abc import abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -184,20 +185,42 @@ class Draft:
         self.file.close()
 
 
-class FileWriter(io.BufferedIOBase):
-    """A file being written: under its key when it is closed, and never if its ``with`` raised.
+class Discardable(io.BufferedIOBase):
+    """A file being written, which counts only once it is closed.
 
-    ``close`` raises what ``store`` raises. A writer that is dropped without ``close`` stores
-    nothing.
+    Nothing of it counts if its ``with`` raised, or if it is dropped without ``close``.
     """
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Close without storing anything."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def __del__(self) -> None:
+        self.discard()
+
+
+class FileWriter(Discardable):
+    """A file being written: under its key when it is closed, which raises what ``store`` raises."""
 
     def __init__(self, draft: Draft, run: Callable[[Op[Any]], Any]) -> None:
         super().__init__()
         self._draft, self._run = draft, run
         self.name = draft.key
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, data: Buffer) -> int:
         self._check_open()
@@ -236,20 +259,6 @@ class FileWriter(io.BufferedIOBase):
                 self._run(self._draft.store())
             finally:
                 super().close()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
-
-    def __del__(self) -> None:
-        self.discard()
 
     def _check_open(self) -> None:
         if self.closed:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .files import FileWriter
+from .files import Discardable, FileWriter
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -41,20 +41,15 @@ class Uncommitted(io.BufferedIOBase):
         self._writer.discard()
 
 
-class Compressing(io.BufferedIOBase):
+class Compressing(Discardable):
     """A file that is compressed on the way: closing it closes the file underneath as well.
 
-    The compressors themselves leave that to somebody else. As with FileWriter, nothing is stored
-    of what is dropped without ``close``, or whose ``with`` raised.
+    The compressors themselves leave that to somebody else.
     """
 
     def __init__(self, file: FileWriter | Uncommitted, compress: Callable[..., Any]) -> None:
         super().__init__()
         self._file, self._compressor = file, compress(file, mode="w")
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
 
     def write(self, data: Buffer) -> int:
         """Append ``data``; how many bytes that was before it was compressed."""
@@ -77,20 +72,6 @@ class Compressing(io.BufferedIOBase):
             super().close()
             self._compressor.close()
             self._file.discard()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
-
-    def __del__(self) -> None:
-        self.discard()
 
 
 class Text(io.TextIOWrapper):

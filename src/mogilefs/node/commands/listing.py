@@ -116,13 +116,13 @@ def _debug_file(ctx: Context, fid: int) -> Values:
     return {f"fid_{name}": value for name, value in fields.items()}
 
 
-_TODO = "fid, devid, type, nexttry, failcount, flags, arg"
+_QUEUED = "fid, devid, type, nexttry, failcount, flags, arg"
 _QUEUES = {
     "tempfile": ("tempfile WHERE", "classid, dmid, dkey, devids"),
     "replqueue": ("file_to_replicate WHERE", "fid, nexttry, fromdevid, failcount, flags"),
     "delqueue": ("file_to_delete2 WHERE", "fid, nexttry, failcount"),
-    "rebqueue": (f"file_to_queue WHERE type = {REBALANCE_QUEUE} AND", _TODO),
-    "fsckqueue": (f"file_to_queue WHERE type = {FSCK_QUEUE} AND", _TODO),
+    "rebqueue": (f"file_to_queue WHERE type = {REBALANCE_QUEUE} AND", _QUEUED),
+    "fsckqueue": (f"file_to_queue WHERE type = {FSCK_QUEUE} AND", _QUEUED),
 }
 """How file_debug calls what a file waits in: whose rows, and their columns."""
 
