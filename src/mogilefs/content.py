@@ -56,11 +56,17 @@ class Content:
         """Begin again."""
         if self._algorithm:
             self._digest = hashlib.new(CHECKSUMS[self._algorithm], usedforsecurity=False)
-        yield from _translated(self._source.rewind())
+        try:
+            yield from self._source.rewind()
+        except OSError as error:  # must not look like one of the network's
+            raise SourceFailed from error
 
     def read(self, limit: int) -> Op[bytes]:
         """At most ``limit`` bytes, ``b""`` at the end. Raises SourceFailed."""
-        data: bytes = yield from _translated(self._source.read(limit))
+        try:
+            data: bytes = yield from self._source.read(limit)
+        except OSError as error:
+            raise SourceFailed from error
         if self._digest is not None:
             self._digest.update(data)
         return data
@@ -68,14 +74,6 @@ class Content:
     def close(self) -> None:
         """Let go of what this opened itself; a caller's file stays open."""
         self._source.close()
-
-
-def _translated(op: Op[Any]) -> Op[Any]:
-    """A source's OSError must not look like one of the network's."""
-    try:
-        return (yield from op)
-    except OSError as error:
-        raise SourceFailed from error
 
 
 class Memory:
