@@ -311,7 +311,7 @@ class AdminOperations:
 
     def rebalance_status(self) -> Op[RebalanceStatus | None]:
         """How far the run is; None where none was started."""
-        answers = yield from self._operations.ask(Command("rebalance_status", {}))
+        answers = yield from self._operations.ask(Command("rebalance_status"))
         if answers[0].code == "no_rebal_state":
             return None
         return cluster.rebalance_status_from(answers[0].values())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from .errors import MogileFSError, ProtocolError, StorageUnavailable
 from .http1 import Http, Response
-from .models import Located
+from .models import Found
 from .steps import CHUNK, Op, why
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
@@ -22,7 +22,7 @@ class BadReplica(Exception):
 class Download:
     """The bytes of one file from ``start`` to before ``stop``, in order.
 
-    ``locate`` asks the tracker where the file is. ``paths`` and ``size`` (bytes), where the
+    ``find`` asks the tracker where the file is. ``paths`` and ``size`` (bytes), where the
     caller knows them, spare that question; it is then only asked when all of these fail. Once
     bytes were given, or where the caller named the paths, only the same fid's replicas are used:
     two files are never mixed.
@@ -32,7 +32,7 @@ class Download:
         self,
         key: str,
         http: Http,
-        locate: Callable[[], Op[Located]],
+        find: Callable[[], Op[Found]],
         *,
         start: int = 0,
         stop: int | None = None,
@@ -41,11 +41,16 @@ class Download:
     ) -> None:
         if start < 0 or (stop is not None and stop < 0):
             raise ValueError(f"start and stop count from 0, not {start} and {stop}")
-        self._key, self._http, self._locate = key, http, locate
+        self._key, self._http, self._ask = key, http, find
         self._paths = list(paths) if paths is not None else []
-        self.size = size
+        self.size: int | None = None
+        self.end: int | None = None
+        """Where the wanted bytes end; None while the size is not known."""
         self.offset = start
         self._stop = stop
+        self._done = False
+        if size is not None:
+            self._know(size)
         self._given = bool(paths)
         self._asked = False
         self._response: Response | None = None
@@ -56,12 +61,11 @@ class Download:
         self._pid = os.getpid()
         self._cause: Exception | None = None
 
-    @property
-    def end(self) -> int | None:
-        """Where the wanted bytes end; None while the size is not known."""
-        if self.size is None:
-            return None
-        return self.size if self._stop is None else min(self._stop, self.size)
+    def _know(self, size: int) -> None:
+        """The whole file's length was told."""
+        self.size = size
+        self.end = size if self._stop is None else min(self._stop, size)
+        self._done = self.offset >= self.end
 
     def read(self, limit: int = CHUNK) -> Op[bytes]:
         """The next bytes, at most ``limit``; ``b""`` at the end.
@@ -86,28 +90,25 @@ class Download:
             except (OSError, ProtocolError, BadReplica) as error:
                 self._failed(error)
             else:
-                self.offset += len(data)
                 self._delivered = True
                 if self._done:
                     yield from self._finish()
                 return data
 
-    @property
-    def _done(self) -> bool:
-        return self.end is not None and self.offset >= self.end
-
     def _receive(self, limit: int) -> Op[bytes]:
-        response = self._response
-        assert response is not None  # read() has just opened one
-        while self._skip:
-            self._skip -= len((yield from self._some(response, min(limit, self._skip))))
-        return (yield from self._some(response, min(limit, (self.end or 0) - self.offset)))
-
-    def _some(self, response: Response, limit: int) -> Op[bytes]:
-        data = yield from response.read(limit)
-        if not data:
-            raise BadReplica(f"ended after {self.offset} bytes")
-        return data
+        """The next bytes of the replica, those left out that come before the wanted ones."""
+        response, end = self._response, self.end
+        assert response is not None  # read() has just opened one,
+        assert end is not None  # which told the size
+        while True:
+            data: bytes = yield from response.read(min(limit, self._skip or end - self.offset))
+            if not data:
+                raise BadReplica(f"ended after {self.offset} bytes")
+            if not self._skip:
+                self.offset += len(data)
+                self._done = self.offset >= end
+                return data
+            self._skip -= len(data)
 
     def _finish(self) -> Op[bytes]:
         """Nothing more is wanted: a replica that has more is not the file."""
@@ -125,16 +126,16 @@ class Download:
     def _find(self) -> Op[None]:
         """Ask the tracker where the file is and how long."""
         self._asked = True
-        located = yield from self._locate()
-        if (self._delivered or self._given) and not self._same_fid(located):
+        found = yield from self._ask()
+        if (self._delivered or self._given) and not self._same_fid(found):
             raise self._unavailable()
         if not self._paths or self._reasons:
-            self._paths = [path for path in located.paths if path not in self._reasons]
-        self.size = located.info.length
+            self._paths = [path for path in found.paths if path not in self._reasons]
+        self._know(found.length)
 
-    def _same_fid(self, located: Located) -> bool:
+    def _same_fid(self, found: Found) -> bool:
         known = [_fid(path) for path in [*self._paths, *self._reasons]]
-        return not known or str(located.info.fid) in known
+        return not known or str(found.fid) in known
 
     def _next_replica(self) -> Op[None]:
         """Open the best replica that did not fail yet. Raises StorageUnavailable."""
@@ -169,25 +170,26 @@ class Download:
     def _check(self, response: Response) -> int:
         """How many bytes to skip before the wanted ones. Raises BadReplica for what is no reply."""
         if response.status == 200:
-            self._check_length(response.length, self.size)
-            self.size = response.length if self.size is None else self.size
+            self._take_length(response.length)
             return self.offset
         if response.status != 206:
             raise BadReplica(f"answered {response.status}")
-        match = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
+        match = _CONTENT_RANGE.fullmatch(response.header("content-range"))
         if match is None or int(match[1]) != self.offset:
             raise BadReplica("sent another range than the one that was asked for")
         total = None if match[3] == "*" else int(match[3])
-        self._check_length(total, self.size)
-        self.size = total if self.size is None else self.size
-        self._check_length(response.length, (self.end or 0) - self.offset)
+        self._take_length(total)
+        _compare(response.length, (self.end or 0) - self.offset)
         return 0
 
-    def _check_length(self, told: int | None, expected: int | None) -> None:
-        if told is None and expected is None:
+    def _take_length(self, told: int | None) -> None:
+        """Believe the first who tells how long the file is, and hold the others against it."""
+        if self.size is not None:
+            _compare(told, self.size)
+        elif told is None:
             raise BadReplica("does not tell how long the file is")
-        if told is not None and expected is not None and told != expected:
-            raise BadReplica(f"has {told} bytes instead of {expected}")
+        else:
+            self._know(told)
 
     def _failed(self, error: Exception) -> None:
         self._reasons[self._url] = why(error)
@@ -209,6 +211,11 @@ class Download:
         """Stop reading. Bytes that are still to come cost the connection."""
         self._closed = True
         self._drop()
+
+
+def _compare(told: int | None, expected: int) -> None:
+    if told not in (None, expected):
+        raise BadReplica(f"has {told} bytes instead of {expected}")
 
 
 def _fid(path: str) -> str | None:

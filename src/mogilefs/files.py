@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .download import Download
-from .models import Located
+from .models import Found
 from .operations import Operations
 from .steps import CHUNK, Op
 
@@ -33,20 +33,20 @@ class Cursor:
     def __init__(self, operations: Operations, key: str) -> None:
         self._operations, self.key = operations, key
         self.position = 0
-        self._located: Located | None = None
+        self._found: Found | None = None
         self._download: Download | None = None
         self._stop: int | None = None
         self._window = FIRST_WINDOW
 
-    def located(self) -> Op[Located]:
+    def found(self) -> Op[Found]:
         """Where the file is; asked once."""
-        if self._located is None:
-            self._located = yield from self._operations.locate(self.key)
-        return self._located
+        if self._found is None:
+            self._found = yield from self._operations.find(self.key)
+        return self._found
 
     def size(self) -> Op[int]:
         """The file's length in bytes."""
-        return (yield from self.located()).info.length
+        return (yield from self.found()).length
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> Op[int]:
         """Go to another place; the new position. Raises ValueError before the beginning."""
@@ -63,29 +63,29 @@ class Cursor:
 
     def read(self, limit: int = CHUNK) -> Op[bytes]:
         """The bytes at the position, at most ``limit``; ``b""`` at the end of the file."""
-        located = yield from self.located()
-        if self.position >= located.info.length:
+        found = yield from self.found()
+        if self.position >= found.length:
             return b""
         if self._download is None or self._download.offset != self.position:
-            self._open(located)
+            self._open(found)
         elif self.position == self._stop:
             self._window = min(2 * self._window, LONGEST_WINDOW)
-            self._open(located)
+            self._open(found)
         assert self._download is not None  # _open has just made it
         data = yield from self._download.read(limit)
         self.position += len(data)
         return data
 
-    def _open(self, located: Located) -> None:
+    def _open(self, found: Found) -> None:
         """The whole file for whoever begins at the beginning, a window of it after a seek."""
-        size = located.info.length
+        size = found.length
         straight = self._download is None and self.position == 0
         if self._download is not None and self._download.offset != self.position:
             self._window = FIRST_WINDOW
         self.close()
         self._stop = size if straight else min(self.position + self._window, size)
         self._download = self._operations.reading(
-            self.key, start=self.position, stop=self._stop, paths=located.paths, size=size
+            self.key, start=self.position, stop=self._stop, paths=found.paths, size=size
         )
 
     def close(self) -> None:

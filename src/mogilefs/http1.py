@@ -27,8 +27,13 @@ keep the connection; a larger one that nobody wants costs the connection."""
 _URL = re.compile(
     r"http://(?P<host>\[[^\]]+\]|[^/:@\[\]]+)(?::(?P<port>[0-9]{1,5}))?(?P<path>/[!-~]*)"
 )
-_LENGTH = re.compile(r"[0-9]{1,19}")
-_STATUS = re.compile(r"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?")
+MAX_LENGTH_DIGITS = 19
+"""Digits of a Content-Length, enough for 2^63."""
+
+_STATUS = re.compile(rb"HTTP/1\.([01]) (\d{3})(?: [^\r\n]*)?\r\n")
+
+_FRAMING = re.compile(rb"\r\n(connection|content-length|transfer-encoding):[ \t]*([^\r\n]*)")
+"""The headers, in lower case, that tell where a response ends and what comes after it."""
 
 
 class Url(NamedTuple):
@@ -50,53 +55,45 @@ def parse_url(url: str) -> Url:
     return Url(Address(host.strip("[]"), port), match["path"], f"{host}:{port}")
 
 
-class Head(NamedTuple):
-    """A response's status and headers (names in lower case), and whether the connection stays."""
+class Head:
+    """A response's status and headers, its Content-Length, and whether the connection stays.
 
-    status: int
-    headers: dict[str, str]
-    keep_alive: bool
+    ``data`` are its lines, each with its end, without the empty line. Raises ProtocolError for
+    what is no response, or one whose body ends otherwise than a storage node's does.
+    """
 
-    @property
-    def length(self) -> int | None:
-        """The Content-Length, or None where the server gave none."""
-        told = self.headers.get("content-length")
-        return None if told is None else int(told)
+    __slots__ = ("_data", "keep_alive", "length", "status")
 
+    def __init__(self, data: bytes) -> None:
+        match = _STATUS.match(data)
+        if match is None:
+            raise ProtocolError(f"not an HTTP response: {data[:80]!r}")
+        version, status = match.groups()
+        self._data, self.status = data, int(status)
+        self.keep_alive = version == b"1"
+        self.length: int | None = None
+        for name, value in _FRAMING.findall(data.lower()):
+            if name == b"connection":
+                self._take_connection(value.rstrip())
+            elif name == b"content-length":
+                self._take_length(value.rstrip())
+            else:
+                raise ProtocolError("a storage node's answer must have a Content-Length")
 
-def parse_head(data: bytes) -> Head:
-    """A response's head from its bytes, without the empty line. Raises ProtocolError."""
-    status, *lines = data.decode("latin-1").split("\r\n")
-    match = _STATUS.fullmatch(status)
-    if match is None:
-        raise ProtocolError(f"not an HTTP response: {status[:80]!r}")
-    headers = _headers(lines)
-    asked = headers.get("connection", "").lower()
-    keep_alive = asked == "keep-alive" if match[1] == "0" else asked != "close"
-    return Head(int(match[2]), headers, keep_alive)
+    def _take_connection(self, value: bytes) -> None:
+        self.keep_alive = value != b"close" if self.keep_alive else value == b"keep-alive"
 
-
-def _headers(lines: list[str]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, value = _header(line)
-        if name == "content-length" and headers.get(name, value) != value:
+    def _take_length(self, value: bytes) -> None:
+        if not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
+            raise ProtocolError(f"not a Content-Length: {value[:80]!r}")
+        if self.length not in (None, int(value)):
             raise ProtocolError("two different Content-Length headers")
-        headers[name] = value
-    if "transfer-encoding" in headers:
-        raise ProtocolError("a storage node's answer must have a Content-Length")
-    return headers
+        self.length = int(value)
 
-
-@functools.lru_cache(maxsize=128)  # a storage node says most of it again and again
-def _header(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    name, value = name.lower(), value.strip()
-    if not colon or not name or name[-1] in " \t" or name[0] in " \t":
-        raise ProtocolError(f"not an HTTP header: {line[:80]!r}")
-    if name == "content-length" and _LENGTH.fullmatch(value) is None:
-        raise ProtocolError(f"not a Content-Length: {value[:80]!r}")
-    return name, value
+    def header(self, name: str) -> str:
+        """A header's value, ``""`` where there is none."""
+        found = re.search(rf"\r\n{name}:([^\r\n]*)", self._data.decode("latin-1"), re.IGNORECASE)
+        return found[1].strip() if found else ""
 
 
 class Response:
@@ -106,8 +103,7 @@ class Response:
     """
 
     def __init__(self, http: Http, address: Address, link: Link, head: Head, early: bytes) -> None:
-        self.status, self.headers = head.status, head.headers
-        self.length = head.length
+        self.status, self.header, self.length = head.status, head.header, head.length
         self._left = self.length
         self._http, self._address, self._head = http, address, head
         self._link: Link | None = link
@@ -232,7 +228,8 @@ class Http:
         except OSError:
             self.health.failed(address)
             raise
-        self.health.answered(address)
+        if not self.health.all_well:
+            self.health.answered(address)
         return response
 
     def _talk(
@@ -252,7 +249,7 @@ class Http:
         while True:
             end = data.find(b"\r\n\r\n")
             if end >= 0:
-                head = parse_head(data[:end])
+                head = Head(data[: end + 2])
                 data = data[end + 4 :]
                 if head.status >= 200:
                     return Response(self, address, link, head, data)

@@ -50,7 +50,7 @@ class KeyPages:
         after = None if self._first else self._after
         page = PAGE if self._left is None else min(PAGE, self._left)
         args = {"domain": client.domain, "prefix": prefix, "after": after, "limit": page}
-        answers = yield from client.ask(Command("list_keys", args))
+        answers = yield from client.ask(Command("list_keys", wire.arguments(args)))
         if answers[0].code == "none_match":
             self.ended = True
             return []

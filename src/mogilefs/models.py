@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -48,6 +49,15 @@ class Located:
     paths: list[str]
 
 
+@dataclass(slots=True)
+class Found:
+    """What reading a file needs: its fid, its length in bytes, its replicas, the best first."""
+
+    fid: int
+    length: int
+    paths: list[str]
+
+
 def integer(values: Mapping[str, str], name: str, default: int | None = None) -> int:
     """A number in a tracker's reply; ``default`` where it is missing or empty.
 
@@ -82,8 +92,23 @@ def named(values: Mapping[str, str], name: str) -> str:
 
 def paths_of(values: Mapping[str, str]) -> list[str]:
     """The URLs in the reply to ``get_paths``."""
-    found = (values.get(f"path{number}") for number in numbers(values, "paths"))
-    return [path for path in found if path]
+    paths = []
+    for number in numbers(values, "paths"):
+        path = values.get(f"path{number}")
+        if path:
+            paths.append(path)
+    return paths
+
+
+def escaped_key(key: str) -> str:
+    """``key`` as a tracker is told it. Raises what ``checked_key`` raises."""
+    if isinstance(key, str) and _PLAIN_KEY.fullmatch(key):
+        return key
+    return wire.escape(checked_key(key))
+
+
+_PLAIN_KEY = re.compile(rf"[{re.escape(wire.PLAIN)}]{{1,{wire.MAX_KEY_BYTES}}}")
+"""Nearly every key."""
 
 
 def checked_key(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 from collections.abc import Sequence
@@ -20,12 +21,13 @@ from .errors import (
     ReadOnlyError,
     StorageUnavailable,
 )
-from .http1 import Http
-from .models import FileInfo, Located, checked_key, paths_of
+from .http1 import Http, Response
+from .models import FileInfo, Found, Located, checked_key, escaped_key, integer, paths_of
 from .packets import Answer, Command
 from .steps import Network, Op, why
 from .trackers import READING, Trackers
 from .upload import Alternative, Upload
+from .wire import arguments, escape
 
 MAX_PATHS = 100
 """Replicas asked for where the caller wants all of them."""
@@ -62,12 +64,17 @@ class Operations:
 
     def command(self, name: str, **args: object) -> Op[dict[str, str]]:
         """The values of one command's OK."""
-        answers = yield from self.ask(Command(name, args))
+        answers = yield from self.ask(Command(name, arguments(args)))
         return answers[0].values()
 
-    def on_key(self, name: str, key: str, **args: object) -> Command:
-        """A command about one key of the client's domain."""
-        return Command(name, {"domain": self.domain, "key": checked_key(key), **args})
+    def on_key(self, name: str, key: str, args: str = "") -> Command:
+        """A command about one key of the client's domain; ``args`` are further arguments."""
+        about = f"domain={self._escaped_domain}&key={escaped_key(key)}"
+        return Command(name, f"{about}&{args}" if args else about, key)
+
+    @functools.cached_property
+    def _escaped_domain(self) -> str:
+        return escape(self.domain)
 
     @property
     def domain(self) -> str:
@@ -95,18 +102,24 @@ class Operations:
     ) -> Command:
         if count is not None and count < 1:
             raise ValueError(f"count: 1 or more, not {count!r}")
-        return self.on_key(
-            "get_paths",
-            key,
-            noverify=0 if verify else 1,
-            pathcount=count or MAX_PATHS,
-            zone=zone or self.config.zone,
-        )
+        args = f"noverify={0 if verify else 1}&pathcount={count or MAX_PATHS}"
+        zone = zone or self.config.zone
+        return self.on_key("get_paths", key, f"{args}&zone={escape(zone)}" if zone else args)
 
     def locate(self, key: str) -> Op[Located]:
         """What ``info`` and ``paths`` tell, in one wait. Raises KeyNotFound."""
-        found, known = yield from self.ask(self._get_paths(key), self.on_key("file_info", key))
+        found, known = yield from self._look_up(key)
         return Located(self._info(key, known), paths_of(found.values()))
+
+    def find(self, key: str) -> Op[Found]:
+        """What reading the file needs, in one wait. Raises KeyNotFound."""
+        found, known = yield from self._look_up(key)
+        values = known.values()
+        length = integer(values, "length")
+        return Found(integer(values, "fid"), length, paths_of(found.values()))
+
+    def _look_up(self, key: str) -> Op[list[Answer]]:
+        return self.ask(self._get_paths(key), self.on_key("file_info", key))
 
     def info(self, key: str) -> Op[FileInfo]:
         """The file's fid, length, class and number of replicas; one wait. Raises KeyNotFound."""
@@ -138,7 +151,7 @@ class Operations:
         for url in (yield from self.paths(key)):
             try:
                 response = yield from self.http.head(url)
-                return _last_modified(response.status, response.headers)
+                return _last_modified(response)
             except (OSError, ProtocolError) as error:
                 reasons[url] = why(error)
         raise StorageUnavailable(f"no replica of {key!r} could be asked", reasons)
@@ -157,16 +170,21 @@ class Operations:
 
     def rename(self, key: str, new_key: str) -> Op[None]:
         """Give the file another key; one wait. Raises KeyNotFound, KeyExists."""
-        yield from self.command(
-            "rename", domain=self.domain, from_key=checked_key(key), to_key=checked_key(new_key)
-        )
+        answers = yield from self.ask(self.renaming(key, new_key))
+        answers[0].values()
+
+    def renaming(self, key: str, new_key: str) -> Command:
+        """The command that gives a file another key."""
+        keys = f"from_key={escaped_key(key)}&to_key={escaped_key(new_key)}"
+        return Command("rename", f"domain={self._escaped_domain}&{keys}", key)
 
     def set_class(self, key: str, mogile_class: str) -> Op[None]:
         """Move the file to another class; its replicas follow.
 
         Raises KeyNotFound, ClassNotFound.
         """
-        answers = yield from self.ask(self.on_key("updateclass", key, **{"class": mogile_class}))
+        named = f"class={escape(mogile_class)}"
+        answers = yield from self.ask(self.on_key("updateclass", key, named))
         answers[0].values()
 
     # Reading
@@ -182,7 +200,7 @@ class Operations:
     ) -> Download:
         """The file's bytes, to be read step by step; nothing is asked before the first read."""
         checked_key(key)
-        find = partial(self.locate, key)
+        find = partial(self.find, key)
         return Download(key, self.http, find, start=start, stop=stop, paths=paths, size=size)
 
     def read(self, key: str) -> Op[bytes]:
@@ -285,11 +303,11 @@ class Operations:
         return algorithm
 
 
-def _last_modified(status: int, headers: dict[str, str]) -> datetime:
-    if status != 200:
-        raise ProtocolError(f"answered {status}")
+def _last_modified(response: Response) -> datetime:
+    if response.status != 200:
+        raise ProtocolError(f"answered {response.status}")
     try:
-        moment = parsedate_to_datetime(headers.get("last-modified", ""))
+        moment = parsedate_to_datetime(response.header("last-modified"))
         return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)
     except (ValueError, OverflowError) as error:
         raise ProtocolError("sent no Last-Modified") from error

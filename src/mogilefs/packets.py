@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from . import wire
 from .config import Address
 from .errors import ProtocolError, tracker_error
 
 
-class Command(NamedTuple):
-    """One question for a tracker. Arguments that are None are left out."""
+@dataclass(slots=True)
+class Command:
+    """One question for a tracker: its name, ``wire.arguments``, and the key that it is about."""
 
     name: str
-    args: Mapping[str, object]
+    args: str = ""
+    key: str | None = None
 
 
-class Answer(NamedTuple):
+_NO_REPLY = wire.Err("no_reply")
+
+
+@dataclass(slots=True)
+class Answer:
     """A tracker's reply to a command, with what an error needs to tell."""
 
     command: Command
-    reply: wire.Reply
     tracker: Address
+    reply: wire.Reply
 
     @property
     def code(self) -> str | None:
@@ -34,10 +40,8 @@ class Answer(NamedTuple):
         reply = self.reply
         if isinstance(reply, wire.Ok):
             return reply.values
-        args = self.command.args
-        key = args.get("key", args.get("from_key"))
-        told = None if key is None else str(key)
-        raise tracker_error(reply.code, reply.text, self.command.name, told, str(self.tracker))
+        asked = self.command
+        raise tracker_error(reply.code, reply.text, asked.name, asked.key, str(self.tracker))
 
 
 class Unsorted(ProtocolError):
@@ -45,22 +49,24 @@ class Unsorted(ProtocolError):
 
 
 class Packet:
-    """Commands sent ahead, and the reply to each, found by its callid.
+    """Commands sent ahead to one tracker, and the answer to each, found by its callid.
 
-    ``echoes`` tells whether the tracker gives the callid back; one that does not must be asked
-    one command at a time.
+    ``answers`` has one for each command; they are complete when ``feed`` says so. ``echoes`` tells
+    whether the tracker gives the callid back; one that does not must be asked one command at a
+    time.
     """
 
-    def __init__(self, commands: Sequence[Command], callids: Iterator[int]) -> None:
-        self._commands = commands
-        self._callids = [str(next(callids)) for _ in commands]
-        self._replies: list[wire.Reply | None] = [None] * len(commands)
-        lines = [
-            wire.encode_request(name, args, callid)
-            for (name, args), callid in zip(commands, self._callids, strict=True)
-        ]
-        self.data = b"".join(lines)
-        self._answered = 0
+    def __init__(
+        self, commands: Sequence[Command], callids: Iterator[int], tracker: Address
+    ) -> None:
+        self.data = b""
+        self.answers: list[Answer] = []
+        self._waiting: dict[str, Answer] = {}
+        for command in commands:
+            callid = str(next(callids))
+            self.data += wire.encode_request(command.name, command.args, callid)
+            answer = self._waiting[callid] = Answer(command, tracker, _NO_REPLY)
+            self.answers.append(answer)
         self._buffer = wire.LineBuffer()
         self._orderly = self.echoes = True
 
@@ -69,45 +75,33 @@ class Packet:
         if not data:
             raise ConnectionResetError("closed the connection before it had answered")
         for line in self._buffer.feed(data):
-            if self._answered < len(self._replies):
-                self._match(wire.decode_reply(line))
+            if self._waiting:
+                reply = wire.decode_reply(line)
+                self._answered_by(reply.callid).reply = reply
             else:
                 self._orderly = False  # more than was asked for
-        return self._answered == len(self._replies)
+        return not self._waiting
 
-    def _match(self, reply: wire.Reply) -> None:
-        index = self._answered
-        if reply.callid != self._callids[index]:
-            index = self._find(reply.callid)
-        if self._replies[index] is not None:
-            raise ProtocolError("answered the same question twice")
-        self._replies[index] = reply
-        self._answered += 1
-
-    def _find(self, callid: str | None) -> int:
-        """The command that a reply belongs to, where it is not the next one's."""
+    def _answered_by(self, callid: str | None) -> Answer:
+        """The answer that a reply is: nearly always the first of those that are missing."""
+        expected = self.answers[-len(self._waiting)]
         if callid is None:
-            if len(self._replies) > 1:
+            if len(self.answers) > 1:
                 raise Unsorted("replies without callid to several commands")
             self.echoes = False
-            return 0
-        if callid not in self._callids:
-            raise ProtocolError("answered another question than the one that was asked")
-        self._orderly = False
-        return self._callids.index(callid)
-
-    def answers(self, tracker: Address) -> list[Answer]:
-        """The answers in the order of the commands, once all are there."""
-        return [
-            Answer(command, reply, tracker)
-            for command, reply in zip(self._commands, self._replies, strict=True)
-            if reply is not None
-        ]
+            self._waiting.clear()
+            return expected
+        answer = self._waiting.pop(callid, None)
+        if answer is None:
+            raise ProtocolError("answered a question that was not asked, or one twice")
+        if answer is not expected:
+            self._orderly = False
+        return answer
 
     @property
     def clean(self) -> bool:
         """Whether the connection can be used again: all in order, and nothing left over."""
-        return self._orderly and not self._buffer.pending
+        return self._orderly and not len(self._buffer)
 
 
 class TextPacket:
@@ -126,5 +120,5 @@ class TextPacket:
         self.lines += map(wire.to_text, self._buffer.feed(data))
         if "." not in self.lines:
             return False
-        self.clean = self.lines.pop() == "." and not self._buffer.pending
+        self.clean = self.lines.pop() == "." and not len(self._buffer)
         return True

@@ -87,7 +87,7 @@ class Health:
 
         Of these the one whose pause ends first comes first.
         """
-        return addresses if self.all_well else sorted(addresses, key=self.pause)
+        return sorted(addresses, key=self.pause)
 
     def pause(self, address: Address) -> float:
         """Seconds for which the server is not to be asked."""
@@ -107,9 +107,8 @@ class Health:
 
     def answered(self, address: Address) -> None:
         """The server is well (again)."""
-        if self._failures:
-            self._failures.pop(address, None)
-            self._not_before.pop(address, None)
+        self._failures.pop(address, None)
+        self._not_before.pop(address, None)
 
     def _pause(self, address: Address, failures: int) -> None:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(failures, 10))

@@ -61,20 +61,23 @@ class Trackers:
         for command in commands:
             repeatable = repeatable and command.name in REPEATABLE
         ask = self._exchange if len(commands) == 1 else self._ask
+        health, well = self.health, self.health.all_well
         reasons = {}
-        for address in self.health.order(self.addresses):
-            self.health.asking(address)
+        for address in self.addresses if well else health.order(self.addresses):
+            if not well:
+                health.asking(address)
             try:
                 answers = yield from ask(address, commands, repeatable)
             except _Failed as failure:
-                self.health.failed(address)
+                health.failed(address)
                 reasons[str(address)] = why(failure.cause)
                 last = failure.cause
                 if failure.heard and not repeatable:
                     reasons[str(address)] += "; the command is not one that is sent twice"
                     break
             else:
-                self.health.answered(address)
+                if not well:
+                    health.answered(address)
                 return answers
         raise TrackersUnavailable(reasons) from last
 
@@ -121,18 +124,19 @@ class Trackers:
         self, address: Address, commands: Sequence[Command], repeatable: bool
     ) -> Op[list[Answer]]:
         """Send one packet on a pooled or new connection; keep the connection if all went well."""
-        packet = Packet(commands, self._callids)
-        link = self.pool.take(address)
-        while link is not None:
+        while True:
+            packet = Packet(commands, self._callids, address)
+            link = self.pool.take(address)
+            if link is None:
+                break
             try:
                 yield from self._deliver(address, link, packet)
-                return self._understood(address, packet)
             except _Failed as failure:
                 # A kept connection may have ended unseen; that says nothing about the tracker.
                 if not repeatable or not isinstance(failure.cause, ConnectionError):
                     raise
-            packet = Packet(commands, self._callids)
-            link = self.pool.take(address)
+            else:
+                return self._understood(address, packet)
         try:
             link = yield partial(self._network.connect, *address)
         except OSError as error:
@@ -142,7 +146,7 @@ class Trackers:
 
     def _understood(self, address: Address, packet: Packet) -> list[Answer]:
         self._echoes[address] = packet.echoes
-        return packet.answers(address)
+        return packet.answers
 
     def _deliver(self, address: Address, link: Link, packet: Packet | TextPacket) -> Op[None]:
         """Send a packet and take its answer; keep the connection only if all of that was well."""

@@ -11,6 +11,7 @@ from .errors import KeyExists, MogileFSError, ProtocolError, StorageUnavailable
 from .models import FileInfo, checked_key, integer, numbers
 from .packets import Answer, Command
 from .steps import Op, why
+from .wire import escape
 
 if TYPE_CHECKING:
     from .operations import Operations
@@ -74,8 +75,10 @@ class Upload:
     def _open(self, look: bool) -> Op[dict[str, str]]:
         """Ask where the file may go; in the same packet, whether the key is free."""
         client = self._client
-        args = {"class": self._class, "multi_dest": 1, "size": self._content.size}
-        commands = [client.on_key("create_open", self._key, **args)]
+        args = f"multi_dest=1&size={self._content.size}"
+        if self._class is not None:
+            args += f"&class={escape(self._class)}"
+        commands = [client.on_key("create_open", self._key, args)]
         if look:
             commands.insert(0, client.on_key("file_info", self._key))
         *looked, opened = yield from client.ask(*commands)
@@ -136,32 +139,25 @@ class Upload:
 
     def _close_and_rename(self, private: str, fid: int, devid: str, url: str) -> Op[None]:
         closed, renamed = yield from self._client.ask(
-            self._create_close(private, fid, devid, url), self._rename(private)
+            self._create_close(private, fid, devid, url),
+            self._client.renaming(private, self._key),
         )
         closed.values()
         while renamed.code == "key_exists":
             yield from self._take_another(self._taken(renamed))
             if self._overwrite:
                 yield from self._delete(self._key)
-            (renamed,) = yield from self._client.ask(self._rename(private))
+            (renamed,) = yield from self._client.ask(self._client.renaming(private, self._key))
         renamed.values()
-
-    def _rename(self, private: str) -> Command:
-        args = {"domain": self._client.domain, "from_key": private, "to_key": self._key}
-        return Command("rename", args)
 
     def _create_close(self, key: str, fid: int, devid: str, url: str) -> Command:
         content = self._content
-        return self._client.on_key(
-            "create_close",
-            key,
-            fid=fid,
-            devid=devid,
-            path=url,
-            size=content.size,
-            checksum=content.checksum,
-            checksumverify=1 if self._verify else None,
-        )
+        args = f"fid={fid}&devid={escape(devid)}&path={escape(url)}&size={content.size}"
+        if content.checksum:
+            args += f"&checksum={content.checksum}"
+        if self._verify:
+            args += "&checksumverify=1"
+        return self._client.on_key("create_close", key, args)
 
     def _delete(self, private: str) -> Op[None]:
         """Remove what may wait under the private key; the error that led here is the one told."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from .errors import ProtocolError
 
@@ -24,8 +24,11 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 
 EOL = b"\r\n"
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9_,\-./\\:]")
-_PLAIN_PAIRS = re.compile(r"[A-Za-z0-9_,\-./\\:=&]*")
+PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_,-./\\:"
+"""The characters that need no escape."""
+
+_PLAIN_BYTES = PLAIN.encode()
+_UNSAFE = re.compile(f"[^{re.escape(PLAIN)}]")
 _UNSAFE_BYTE = re.compile(_UNSAFE.pattern.encode())
 _ESCAPES = {bytes([byte]): b"%%%02X" % byte for byte in range(256)} | {b" ": b"+"}
 _HEX_PAIR = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -43,39 +46,37 @@ def to_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def escape(text: str) -> bytes:
+def escape(text: str) -> str:
     """``text`` as a value in a request or reply: what is not plain becomes ``+`` or ``%XX``."""
-    return _escape(text).encode("ascii")
-
-
-def _escape(text: str) -> str:
     if _UNSAFE.search(text) is None:  # nearly every value, and several times as fast
         return text
     return _UNSAFE_BYTE.sub(lambda match: _ESCAPES[match[0]], to_bytes(text)).decode("ascii")
 
 
-def unescape(data: bytes) -> str:
+def unescape(text: str) -> str:
     """The text of a value: ``+`` is a blank, ``%XX`` in either case a byte, a bad ``%`` stays."""
-    if b"+" in data:
-        data = data.replace(b"+", b" ")
-    if b"%" in data:
-        data = _HEX_PAIR.sub(lambda match: _BYTES[match[1].lower()], data)
-    return to_text(data)
+    text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    return to_text(_HEX_PAIR.sub(lambda match: _BYTES[match[1].lower()], to_bytes(text)))
 
 
-def _pairs(values: Mapping[str, object]) -> str:
+def arguments(values: Mapping[str, object]) -> str:
+    """``name=value&…``, escaped. Values that are None are left out; numbers come in decimal."""
     pairs = [f"{name}={value}" for name, value in values.items() if value is not None]
     text = "&".join(pairs)
-    if _PLAIN_PAIRS.fullmatch(text) and text.count("=") == len(pairs) == text.count("&") + 1:
+    odd = to_bytes(text).translate(None, _PLAIN_BYTES)
+    if pairs and odd == b"=&" * (len(pairs) - 1) + b"=":
         return text  # nearly always: nothing needs an escape
     return "&".join(
-        f"{_escape(name)}={_escape(str(value))}"
+        f"{escape(name)}={escape(str(value))}"
         for name, value in values.items()
         if value is not None
     )
 
 
-class Request(NamedTuple):
+@dataclass(slots=True)
+class Request:
     """What a client asks: a command (lower case, empty when the line named none), its arguments."""
 
     command: str
@@ -87,12 +88,11 @@ class Request(NamedTuple):
         return value if value and value != "0" else None
 
 
-def encode_request(command: str, args: Mapping[str, object], callid: str | None = None) -> bytes:
-    """One request line. Arguments that are None are left out; numbers are written in decimal."""
-    pairs = _pairs(args)
+def encode_request(command: str, args: str, callid: str | None = None) -> bytes:
+    """One request line. ``args`` are ``arguments``; a ``callid`` needs no escape."""
     if callid is not None:
-        pairs = f"{pairs}&callid={callid}" if pairs else f"callid={callid}"
-    return (f"{command} {pairs}\r\n" if pairs else f"{command}\r\n").encode("ascii")
+        args = f"{args}&callid={callid}" if args else f"callid={callid}"
+    return f"{command} {args}\r\n".encode("ascii") if args else f"{command}\r\n".encode("ascii")
 
 
 def decode_request(line: bytes) -> Request:
@@ -100,28 +100,32 @@ def decode_request(line: bytes) -> Request:
     match = _REQUEST.match(line)
     assert match is not None  # the pattern matches every line
     command = match[1].decode("ascii").lower()
-    return Request(command, _plain_pairs(to_text(match[2])) or _odd_arguments(match[2]))
+    args = to_text(match[2])
+    return Request(command, _plain_pairs(args) or _odd_arguments(args))
 
 
 def _plain_pairs(text: str) -> dict[str, str] | None:
     """The pairs of nearly every line: none is escaped, repeated or odd. None for the others."""
     if "%" in text or "+" in text:
         return None
+    pairs: dict[str, str] = {}
     parts = text.split("&")
     try:
-        pairs = dict([part.split("=") for part in parts])
+        for part in parts:
+            name, value = part.split("=")
+            pairs[name] = value
     except ValueError:  # a part without, or with more than one, equals sign
         return None
     return pairs if len(pairs) == len(parts) else None
 
 
-def _odd_arguments(rest: bytes) -> dict[str, str]:
+def _odd_arguments(text: str) -> dict[str, str]:
     args: dict[str, str] = {}
-    for pair in rest.split(b"&"):
-        if pair in (b"", b"0"):
+    for pair in text.split("&"):
+        if pair in ("", "0"):
             continue
-        name, _, value = pair.partition(b"=")
-        _add(args, unescape(name), unescape(value.partition(b"=")[0]))
+        name, _, value = pair.partition("=")
+        _add(args, unescape(name), unescape(value.partition("=")[0]))
     return args
 
 
@@ -133,14 +137,16 @@ def _add(args: dict[str, str], name: str, value: str) -> None:
     args[name] = value
 
 
-class Ok(NamedTuple):
+@dataclass(slots=True)
+class Ok:
     """A tracker's ``OK``: its values, and the request's ``callid`` where the tracker echoes it."""
 
     values: dict[str, str]
     callid: str | None = None
 
 
-class Err(NamedTuple):
+@dataclass(slots=True)
+class Err:
     """A tracker's ``ERR``: the protocol's code, free text, and the request's ``callid``."""
 
     code: str
@@ -157,30 +163,25 @@ def encode_reply(reply: Reply) -> bytes:
         values = reply.values
         if reply.callid is not None:
             values = {**values, "callid": reply.callid}
-        return f"OK {_pairs(values)}\r\n".encode("ascii")
-    echoed = b"" if reply.callid is None else b" " + escape(reply.callid)
-    return b"ERR " + reply.code.encode() + b" " + escape(reply.text) + echoed + EOL
+        return f"OK {arguments(values)}\r\n".encode("ascii")
+    echoed = "" if reply.callid is None else f" {escape(reply.callid)}"
+    return f"ERR {reply.code} {escape(reply.text)}{echoed}\r\n".encode("ascii")
 
 
 def decode_reply(line: bytes) -> Reply:
     """A reply from its line (without the line end). Raises ProtocolError if it is none."""
-    status, _, rest = line.partition(b" ")
-    if status == b"OK":
-        return _decode_ok(rest)
-    if status == b"ERR":
-        words = rest.split(b" ")
-        if words[0]:
-            text = unescape(words[1]) if len(words) > 1 else ""
-            return Err(to_text(words[0]), text, unescape(words[2]) if len(words) > 2 else None)
+    status, _, rest = to_text(line).partition(" ")
+    if status == "OK":
+        values = _plain_pairs(rest)
+        if values is None:
+            values = _odd_values(rest)
+        return Ok(values, values.pop("callid", None))
+    if status == "ERR":
+        code, *words = rest.split(" ")
+        if code:
+            text, callid, *_ = [*map(unescape, words), None, None]
+            return Err(code, text or "", callid)
     raise ProtocolError(f"not a tracker's reply: {line[:80]!r}")
-
-
-def _decode_ok(rest: bytes) -> Ok:
-    text = to_text(rest)
-    values = _plain_pairs(text)
-    if values is None:
-        values = _odd_values(text)
-    return Ok(values, values.pop("callid", None))
 
 
 def _odd_values(text: str) -> dict[str, str]:
@@ -188,14 +189,10 @@ def _odd_values(text: str) -> dict[str, str]:
     for pair in text.split("&"):
         name, equals, value = pair.partition("=")
         if equals:
-            values[_unescape(name)] = _unescape(value)
+            values[unescape(name)] = unescape(value)
         elif pair:
             raise ProtocolError(f"not a value in a tracker's reply: {pair[:80]!r}")
     return values
-
-
-def _unescape(text: str) -> str:
-    return unescape(to_bytes(text)) if "%" in text or "+" in text else text
 
 
 class LineBuffer:
@@ -213,7 +210,9 @@ class LineBuffer:
     def feed(self, data: bytes) -> list[bytes]:
         """Take ``data``; return the lines that are now complete."""
         if not self._buffer and data.endswith(EOL) and len(data) <= self._limit:
-            whole = data[:-2].split(EOL)  # the usual case
+            if data.find(b"\n") == len(data) - 1:  # the usual case
+                return [data[:-2]]
+            whole = data[:-2].split(EOL)
             if len(whole) == data.count(b"\n"):
                 return whole
         self._buffer += data
