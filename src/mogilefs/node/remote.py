@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
@@ -86,11 +86,16 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield data
 
 
-async def _within(awaitable: Awaitable[T], seconds: float) -> T:
+async def _within(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
+    """What ``asyncio.wait_for`` does, for commands that have no task yet (``eager``), too."""
+    waiting = asyncio.create_task(coroutine)
     try:
-        return await asyncio.wait_for(awaitable, seconds)
-    except asyncio.TimeoutError as error:  # another class before Python 3.11
-        raise RemoteError(f"no answer within {seconds:g} s") from error
+        await asyncio.wait({waiting}, timeout=seconds)
+        if not waiting.done():
+            raise RemoteError(f"no answer within {seconds:g} s")
+        return waiting.result()
+    finally:
+        waiting.cancel()
 
 
 async def _read_head(reader: asyncio.StreamReader) -> RemoteResponse:

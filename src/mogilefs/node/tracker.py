@@ -19,6 +19,7 @@ from ..errors import ProtocolError
 from ..wire import Err, LineBuffer, Ok, Request, decode_request, encode_reply, to_text
 from .commands import COMMANDS, CommandError, Context, Values
 from .commands.manage import manage
+from .eager import begin
 from .listening import stop_listening
 from .outbox import Outbox
 from .stats import TrackerStats
@@ -260,7 +261,7 @@ class TrackerConnection(asyncio.Protocol):
             return self._reply(request, line, started, _error(request, error))
         if isinstance(result, dict):
             return self._reply(request, line, started, result)
-        return self._wait(request, line, started, result)
+        return begin(self._wait(request, line, started, result))
 
     async def _wait(
         self, request: Request, line: bytes, started: float, result: Awaitable[Values]
