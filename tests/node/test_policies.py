@@ -3,7 +3,6 @@
 import pytest
 
 from mogilefs.node.policies import (
-    EMPTIEST,
     MultipleDevices,
     MultipleHosts,
     Place,
@@ -12,7 +11,6 @@ from mogilefs.node.policies import (
     TooMany,
     Union,
     WantsMore,
-    draw,
     parse,
 )
 
@@ -162,16 +160,3 @@ def test_a_union_spares_a_copy_only_if_every_part_does():
     assert satisfied(
         parse("Union(MultipleHosts(1), MultipleDevices(2))"), TWO_HOSTS[2:], TWO_HOSTS, 1
     )
-
-
-def test_a_destination_is_drawn_from_the_emptiest():
-    crowd = [Place(devid, 1, free=devid) for devid in range(1, 101)]
-    drawn = {draw(crowd).devid for _ in range(2000)}
-    assert drawn == set(range(101 - EMPTIEST, 101))
-
-
-def test_more_room_draws_more_copies():
-    pair = [Place(1, 1, free=1), Place(2, 1, free=99)]
-    drawn = [draw(pair).devid for _ in range(1000)]
-    assert drawn.count(2) > 900
-    assert draw([Place(1, 1, free=0)]).devid == 1

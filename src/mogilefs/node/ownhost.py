@@ -117,7 +117,7 @@ class OwnHost:
                 free = self._node.devices.space(device.devid).available
             except OSError:  # a disk that is not there: the monitor goes on looking for it
                 continue
-            self._node.registry.observed[device.devid] = Observed("writeable", free)
+            self._node.registry.observe(device.devid, Observed("writeable", free))
 
     async def create_domains(self, domains: Mapping[str, Mapping[str, int | None]]) -> None:
         """Create missing domains and classes; give classes the mindevcount asked for."""

@@ -13,13 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .chance import chance
-
 DEFAULT_POLICY = "MultipleHosts()"
 """The policy of a class that names none."""
-
-EMPTIEST = 20
-"""A destination is drawn from this many devices with the most free space, as MogileFS does."""
 
 
 class PolicyError(ValueError):
@@ -254,9 +249,3 @@ def _union(tokens: _Tokens, depth: int) -> Policy:
         parts.append(_policy(tokens, depth + 1))
     tokens.expect(")")
     return Union(tuple(parts))
-
-
-def draw(candidates: Sequence[Place]) -> Place:
-    """One of ``candidates`` (not empty): at random, weighted by free space, among the emptiest."""
-    emptiest = sorted(candidates, key=lambda place: place.free, reverse=True)[:EMPTIEST]
-    return chance.choices(emptiest, [max(place.free, 1) for place in emptiest])[0]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..wire import to_bytes
 from .addresses import format_address
 from .catalog import Catalog
-from .layout import url_path
+from .layout import file_path
 
 DEFAULT_CLASS = "default"
 DEFAULT_MINDEVCOUNT = 2
@@ -120,9 +120,21 @@ class Observed:
     """Percent of time that the disk is busy, as text; empty while unknown."""
 
 
+@dataclass(slots=True)
+class Target:
+    """A device that takes new files now, and the bytes free there (0 while unknown)."""
+
+    devid: int
+    hostid: int
+    free: int
+
+
 @dataclass
 class Registry:
-    """The small tables as last committed. Read it freely; never change it but by ``reload``."""
+    """The small tables as last committed, and what was seen of the devices.
+
+    Read it freely; change it only by ``reload``, ``observe`` and ``forget``.
+    """
 
     catalog: Catalog
     domains: dict[str, Domain] = field(default_factory=dict)
@@ -132,14 +144,22 @@ class Registry:
     hosts: dict[int, Host] = field(default_factory=dict)
     devices: dict[int, Device] = field(default_factory=dict)
     observed: dict[int, Observed] = field(default_factory=dict)
-    """By devid, kept by the monitor; a device that it has not seen yet is not there."""
+    """By devid; a device that the monitor has not seen yet is not there."""
     _class_names: dict[tuple[int, str], FileClass] = field(default_factory=dict)
+    _targets: list[Target] | None = None
+    _write_urls: dict[int, str] = field(default_factory=dict)
+    _read_urls: dict[int, str] = field(default_factory=dict)
+    """Where the URLs of a device begin, if they are the same for every client."""
 
     def reload(self) -> None:
         """Read the tables again."""
         self._load_domains()
         self._load_classes()
         self._load_hosts()
+        self._targets = None
+        plain = [device for device in self.devices.values() if not device.host.altip]
+        self._write_urls = {device.devid: _write_url(device, device.host.ip) for device in plain}
+        self._read_urls = {device.devid: _read_url(device, device.host.ip) for device in plain}
 
     def _load_domains(self) -> None:
         rows = self.catalog.read("SELECT dmid, namespace FROM domain ORDER BY dmid")
@@ -198,6 +218,27 @@ class Registry:
         """The devices of a host."""
         return (device for device in self.devices.values() if device.host.hostid == hostid)
 
+    def observe(self, devid: int, seen: Observed) -> None:
+        """Note what the monitor saw of a device."""
+        self.observed[devid] = seen
+        self._targets = None
+
+    def forget(self, devid: int) -> None:
+        """Know no more what was seen of a device."""
+        self.observed.pop(devid, None)
+        self._targets = None
+
+    def targets(self) -> list[Target]:
+        """The devices that take new files, by their own and their host's state and by what was
+        seen of them. To be left unchanged."""
+        if self._targets is None:
+            self._targets = [
+                Target(devid, device.host.hostid, self.observed[devid].free or 0)
+                for devid, device in self.devices.items()
+                if device.takes_files and self.seen_writable(devid)
+            ]
+        return self._targets
+
     def seen_writable(self, devid: int) -> bool:
         """Has the monitor seen the device take bytes?"""
         observed = self.observed.get(devid)
@@ -217,18 +258,30 @@ class Registry:
         self, devid: int, fid: int, peer: str | None = None, zone: str | None = None
     ) -> str:
         """Where a client PUTs a file: what create_open hands out."""
-        host = self.devices[devid].host
-        address = host.address(peer, zone=zone) if host.altip else host.ip
-        return f"http://{format_address(address, host.http_port)}{url_path(devid, fid)}"
+        start = self._write_urls.get(devid)
+        if start is None:
+            device = self.devices[devid]
+            start = _write_url(device, device.host.address(peer, zone=zone))
+        return start + file_path(fid)
 
     def read_url(
         self, devid: int, fid: int, peer: str | None = None, zone: str | None = None
     ) -> str:
         """Where a client reads a file: what get_paths hands out."""
-        host = self.devices[devid].host
-        address = host.address(peer, zone=zone) if host.altip else host.ip
-        port = host.http_get_port or host.http_port
-        return f"http://{format_address(address, port)}{url_path(devid, fid)}"
+        start = self._read_urls.get(devid)
+        if start is None:
+            device = self.devices[devid]
+            start = _read_url(device, device.host.address(peer, zone=zone))
+        return start + file_path(fid)
+
+
+def _write_url(device: Device, address: str) -> str:
+    return f"http://{format_address(address, device.host.http_port)}/dev{device.devid}/"
+
+
+def _read_url(device: Device, address: str) -> str:
+    port = device.host.http_get_port or device.host.http_port
+    return f"http://{format_address(address, port)}/dev{device.devid}/"
 
 
 def setting(catalog: Catalog, name: str, default: str = "") -> str:

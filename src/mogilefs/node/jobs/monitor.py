@@ -60,7 +60,7 @@ class Monitor(Job):
         ]
         for device in mine:
             if not _watched(device):
-                self._context.registry.observed.pop(device.devid, None)
+                self._context.registry.forget(device.devid)
         await asyncio.gather(*(self._look(device) for device in mine if _watched(device)))
         self._started = True
         await self._report()
@@ -80,7 +80,7 @@ class Monitor(Job):
         current = registry.devices.get(device.devid)
         if current is None or not _watched(current):  # its state has changed meanwhile
             return
-        registry.observed[device.devid] = seen
+        registry.observe(device.devid, seen)
         if known is None or known.state != seen.state:
             level = logging.INFO if seen.state == "writeable" else logging.WARNING
             told = f" ({why})" if why else ""

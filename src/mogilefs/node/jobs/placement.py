@@ -9,7 +9,7 @@ from enum import Enum
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from ..chance import chance
+from ..chance import chance, draw
 from ..policies import (
     DEFAULT_POLICY,
     Decision,
@@ -18,7 +18,6 @@ from ..policies import (
     Satisfied,
     TooMany,
     WantsMore,
-    draw,
     parse,
 )
 from ..registry import HASH_NAMES, FileClass
