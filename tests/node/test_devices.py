@@ -117,9 +117,10 @@ async def test_a_copy_needs_both_disks(devices, tmp_path):
 
 
 async def test_fsync_needs_the_file(devices):
-    await devices.fsync(place(devices, 1, 7, b"seven"))
+    place(devices, 1, 7, b"seven")
+    await devices.fsync(1, 7)
     with pytest.raises(FileNotFoundError):
-        await devices.fsync(devices.path(1, 8))
+        await devices.fsync(1, 8)
 
 
 async def test_fsync_reaches_the_file_and_every_new_directory(devices, tmp_path):
@@ -131,12 +132,12 @@ async def test_fsync_reaches_the_file_and_every_new_directory(devices, tmp_path)
             opened.append(given[0])
 
     sys.addaudithook(note)
-    await devices.fsync(path)
+    await devices.fsync(1, 7)
     parents = [str(parent) for parent in path.parents[:5]]
     assert parents[-1] == str(tmp_path)
     assert set(opened) == {str(path), *parents}
     opened.clear()
-    await devices.fsync(path)
+    await devices.fsync(1, 7)
     assert opened == [str(path), parents[0]]
 
 
@@ -197,10 +198,11 @@ def test_a_device_may_move_to_another_disk(devices, tmp_path):
 
 
 async def test_a_file_that_takes_long_to_sync_holds_up_no_other(devices):
-    slow, quick = devices.path(1, 7), place(devices, 1, 8, b"eight")
+    place(devices, 1, 8, b"eight")
+    slow = devices.path(1, 7)
     os.mkfifo(slow)  # opening it waits for somebody who writes
-    held_up = asyncio.ensure_future(devices.fsync(slow))
-    await asyncio.wait_for(devices.fsync(quick), 20)
+    held_up = asyncio.ensure_future(devices.fsync(1, 7))
+    await asyncio.wait_for(devices.fsync(1, 8), 20)
     assert not held_up.done()
     os.close(os.open(slow, os.O_WRONLY))
     with pytest.raises(OSError, match="Invalid argument"):  # a pipe is on no disk

@@ -58,8 +58,9 @@ class Devices:
     ) -> None:
         """``durable=False`` leaves every fsync out. ``quota`` limits each device, in bytes."""
         self.root = Path(root).absolute()
+        self._root = str(self.root)
         self._durable = durable
-        self._durability = Durability(self.root, durable=durable)
+        self._durability = Durability(self._root, durable=durable)
         self._quota = quota
         self._commit = commit
         self._bases: dict[int, _Base] = {}
@@ -79,7 +80,7 @@ class Devices:
         directory = self.directory(devid)
         with contextlib.suppress(FileExistsError):
             directory.mkdir()
-            self._durability.sync(self.root)
+            self._durability.sync(self._root)
         return directory
 
     def sweep(self) -> int:
@@ -93,7 +94,7 @@ class Devices:
     def base(self, devid: int) -> str:
         """The real directory of a device that exists, links resolved; ``FileNotFoundError``."""
         known = self._bases.get(devid)
-        inode = _identity(f"{self.root}/dev{devid}")
+        inode = _identity(f"{self._root}/dev{devid}")
         if known is None or known.inode != inode:
             known = self._resolve(devid, inode)
         return known.path
@@ -108,7 +109,10 @@ class Devices:
 
     def path(self, devid: int, fid: int) -> Path:
         """Where a file lies on a device, whether it exists or not."""
-        return self.directory(devid) / layout.file_path(fid)
+        return Path(self._path(devid, fid))
+
+    def _path(self, devid: int, fid: int) -> str:
+        return f"{self._root}/dev{devid}/{layout.file_path(fid)}"  # a Path takes ten times as long
 
     def is_blank(self, devid: int) -> bool:
         """Whether nothing of MogileFS's lies in a device: a new disk, or an empty mount point."""
@@ -120,10 +124,7 @@ class Devices:
     def size(self, devid: int, fid: int) -> int | None:
         """The length of a file in bytes; None where it, or its device's directory, is missing."""
         try:
-            path = (
-                f"{self.root}/dev{devid}/{layout.file_path(fid)}"  # a Path takes ten times as long
-            )
-            return os.stat(path, follow_symlinks=False).st_size
+            return os.stat(self._path(devid, fid), follow_symlinks=False).st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -242,24 +243,21 @@ class Devices:
             finally:
                 part.abandon()
         self.room(target).changed(copied - replaced)
-        self._durability.sync_entry(self.path(target, fid))
+        self._durability.sync_entry(self._path(target, fid))
         return found
 
     # Durability
 
-    async def fsync(self, path: Path, then: Function | None = None) -> Any:
-        """Make a file below a device durable: its bytes, its entry, and directories that are new.
+    async def fsync(self, devid: int, fid: int, then: Function | None = None) -> Any:
+        """Make a file on a device durable: its bytes, its entry, and directories that are new.
 
         ``then`` is a change of the catalogue to be committed when the file is durable; its result
         is returned. ``FileNotFoundError`` where the file is missing. With ``durable=False``
         nothing waits for the disk.
         """
-        devid = layout.parse_devid(path.relative_to(self.root).parts[0])
-        if devid is None:
-            raise ValueError(f"{path} is on no device")
         if devid not in self._syncs:
             self._syncs[devid] = Syncs(self._durability, self._commit, self.threads(devid))
-        return await self._syncs[devid].sync(path, then)
+        return await self._syncs[devid].sync(self._path(devid, fid), then)
 
     # Space
 
@@ -318,7 +316,7 @@ class Devices:
     def threads(self, devid: int) -> ThreadPoolExecutor:
         """The threads of one device; ``FileNotFoundError`` for a device that never was there."""
         if devid not in self._threads:
-            os.lstat(f"{self.root}/dev{devid}")
+            os.lstat(f"{self._root}/dev{devid}")
             self._threads[devid] = ThreadPoolExecutor(THREADS, f"dev{devid}")
         return self._threads[devid]
 

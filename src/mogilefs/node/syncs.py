@@ -11,14 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any
 
 from .writer import Change, Function
-
-P = TypeVar("P")
 
 GROUPS = 3
 """How many groups a device works on at the same time, at most."""
@@ -41,12 +39,12 @@ class Durability:
     Its methods wait for the disk. They are safe to share between threads.
     """
 
-    def __init__(self, root: Path, *, durable: bool) -> None:
+    def __init__(self, root: str, *, durable: bool) -> None:
         self._root = root
         self._durable = durable
         self._synced: set[str] = set()
 
-    def sync(self, path: Path) -> None:
+    def sync(self, path: str) -> None:
         """One file's bytes, or one directory's entries; ``OSError``."""
         if not self._durable:
             return
@@ -56,27 +54,32 @@ class Durability:
         finally:
             os.close(fd)
 
-    def sync_entry(self, path: Path) -> None:
+    def sync_entry(self, path: str) -> None:
         """A file's own directory always; those above it once, since they can only gain entries.
 
         What was made before this process started may never have been synced, so that "once" counts
         from the start of the process.
         """
-        self.sync(path.parent)
-        parent = path.parent
-        while str(parent) not in self._synced and parent != self._root:
-            self.sync(parent.parent)
-            self._synced.add(str(parent))
-            parent = parent.parent
+        directory = _parent(path)
+        self.sync(directory)
+        while directory not in self._synced and directory != self._root:
+            self.sync(_parent(directory))
+            self._synced.add(directory)
+            directory = _parent(directory)
 
-    def sync_files(self, paths: Sequence[Path]) -> list[OSError | None]:
+    def sync_files(self, paths: Sequence[str]) -> list[OSError | None]:
         """Files first, then each of their directories once; what went wrong with each file."""
         errors = [_error(self.sync, path) for path in paths]
-        entries = {path.parent: _error(self.sync_entry, path) for path in _one_each(paths)}
-        return [error or entries[path.parent] for path, error in zip(paths, errors, strict=True)]
+        one_each = {_parent(path): path for path in paths}
+        entries = {directory: _error(self.sync_entry, path) for directory, path in one_each.items()}
+        return [error or entries[_parent(path)] for path, error in zip(paths, errors, strict=True)]
 
 
-def _error(sync: Callable[[P], None], path: P) -> OSError | None:
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _error(sync: Callable[[str], None], path: str) -> OSError | None:
     try:
         sync(path)
     except OSError as error:
@@ -84,17 +87,12 @@ def _error(sync: Callable[[P], None], path: P) -> OSError | None:
     return None
 
 
-def _one_each(paths: Sequence[Path]) -> Iterable[Path]:
-    """One path for each of the directories."""
-    return {path.parent: path for path in paths}.values()
-
-
 class Job:
     """A file to be made durable, the change of the catalogue that may follow, what became of it."""
 
     __slots__ = ("change", "error", "future", "path", "result")
 
-    def __init__(self, path: Path, change: Function | None) -> None:
+    def __init__(self, path: str, change: Function | None) -> None:
         self.path = path
         self.change = change
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,7 +112,7 @@ class Syncs:
         self._begun = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def sync(self, path: Path, change: Function | None) -> Any:
+    async def sync(self, path: str, change: Function | None) -> Any:
         """Wait until a file is durable and ``change`` committed; returns what that returned.
 
         Raises what went wrong: OSError, a CatalogError.
@@ -139,8 +137,8 @@ class Syncs:
         group = [self._waiting.popleft() for _ in range(size)]
         self._groups += 1
         self._begun = loop.time()
-        work = loop.run_in_executor(self._executor, self._do, group)
-        work.add_done_callback(lambda done: self._finish(group, done))
+        work = self._executor.submit(self._do, group)
+        work.add_done_callback(partial(_tell, loop, partial(self._finish, group)))
 
     def _look_again(self) -> None:
         self._timer = None
@@ -162,7 +160,7 @@ class Syncs:
         for (job, _), change in zip(told, changes, strict=True):
             job.result, job.error = change.result, change.error
 
-    def _finish(self, jobs: Sequence[Job], work: asyncio.Future[None]) -> None:
+    def _finish(self, jobs: Sequence[Job], work: Future[None]) -> None:
         self._groups -= 1
         self._begin()
         failure = None if work.cancelled() else work.exception()
@@ -172,3 +170,11 @@ class Syncs:
                 job.future.cancel()
             elif not job.future.done():
                 job.future.set_result(None)
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, finish: Callable[[Future[None]], None], work: Future[None]
+) -> None:
+    """Have ``finish`` called in the loop, by whichever thread the work ended in."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(finish, work)

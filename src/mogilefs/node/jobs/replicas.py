@@ -140,7 +140,7 @@ class Replicas:
                 )
             digest = await self._copy_abroad(fid, source, target, length, algorithm, checksum)
             if self.owns(target):
-                await self._devices.fsync(self._devices.path(target, fid))
+                await self._devices.fsync(target, fid)
         except ContentMismatch as error:
             raise CopyFailed(str(error), source_is_bad=True) from error
         except (OSError, StorageError) as error:
