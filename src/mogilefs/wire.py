@@ -63,6 +63,8 @@ def unescape(text: str) -> str:
 
 def arguments(values: Mapping[str, object]) -> str:
     """``name=value&…``, escaped. Values that are None are left out; numbers come in decimal."""
+    if not values:
+        return ""
     pairs = [f"{name}={value}" for name, value in values.items() if value is not None]
     text = "&".join(pairs)
     odd = to_bytes(text).translate(None, _PLAIN_BYTES)
@@ -101,7 +103,7 @@ def decode_request(line: bytes) -> Request:
     assert match is not None  # the pattern matches every line
     command = match[1].decode("ascii").lower()
     args = to_text(match[2])
-    return Request(command, _plain_pairs(args) or _odd_arguments(args))
+    return Request(command, (_plain_pairs(args) or _odd_arguments(args)) if args else {})
 
 
 def _plain_pairs(text: str) -> dict[str, str] | None:

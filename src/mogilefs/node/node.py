@@ -21,6 +21,7 @@ from .directory_lock import DirectoryLock
 from .fids import Fids
 from .jobs import Jobs, Timings
 from .networks import Networks
+from .openuploads import OpenUploads
 from .ownhost import OwnHost
 from .registry import Registry
 from .sidechannel import Sidechannel
@@ -173,6 +174,8 @@ class Node:
         self.registry.reload()
         self.fids = Fids(self.catalog)
         self.fids.open()
+        self.uploads = OpenUploads(self.catalog)
+        self._at_stop(self.uploads.stop)
         self._at_stop(self.fids.give_back)
 
     async def _open_storage(self) -> None:

@@ -75,7 +75,6 @@ class Writer:
         self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._synchronous = ""
         self._unfolded = 0
-        self._had_turn = False
         db.execute("PRAGMA busy_timeout = 0")
         db.execute("PRAGMA wal_autocheckpoint = 0")  # nor may either hold up the event loop
         self._thread = threading.Thread(target=self._run, name="mogilefs-writer", daemon=True)
@@ -106,27 +105,18 @@ class Writer:
         return changes
 
     def _made_at_once(self, change: Change) -> bool:
-        """Make a change here and now, if nobody else writes: one in each turn of the loop.
-
-        What else comes in that turn shares a transaction in the writer's thread.
-        """
-        if self._had_turn or self._waiting or self._unfolded > 2 * MAX_UNFOLDED:
+        """Make a change here and now, if nobody else writes."""
+        if self._waiting or self._unfolded > 2 * MAX_UNFOLDED:
             return False
         if not self._lock.acquire(blocking=False):
             return False
         try:
             self._use("NORMAL")
-            self._had_turn = self._begun() and self._commit([change])
+            return self._begun() and self._commit([change])
         except sqlite3.Error:
             return False
         finally:
             self._lock.release()
-        if self._had_turn:
-            asyncio.get_running_loop().call_soon(self._next_turn)
-        return self._had_turn
-
-    def _next_turn(self) -> None:
-        self._had_turn = False
 
     def _begun(self) -> bool:
         """Begin a transaction; False while another program holds the lock on the file."""

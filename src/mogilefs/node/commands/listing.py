@@ -87,7 +87,7 @@ def _file_fields(ctx: Context, row: Row) -> Values:
 
 
 @command("file_debug")
-def file_debug(ctx: Context, request: Request) -> Values:
+async def file_debug(ctx: Context, request: Request) -> Values:
     """All that the catalogue knows of a file, by fid or by key."""
     chosen = request.given("fid")
     if chosen is None:
@@ -95,6 +95,7 @@ def file_debug(ctx: Context, request: Request) -> Values:
         fid = find_file(ctx, domain.dmid, required_key(request), "fid")[0]
     else:
         fid = number(chosen)
+    await ctx.node.uploads.write()
     values = _debug_file(ctx, fid) | _debug_queues(ctx, fid)
     devids = locations(ctx.catalog, fid)
     if devids:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...wire import Request, to_bytes
+from ..jobs import records
 from ..jobs.foreign import StorageError
+from ..openuploads import OpenUpload, forget
 from ..placement import MAX_DESTINATIONS, destinations
 from ..policies import DEFAULT_POLICY
 from ..registry import HASH_NUMBERS, Domain
@@ -29,26 +31,35 @@ async def create_open(ctx: Context, request: Request) -> Values:
     classid = _class_for_upload(ctx, domain, request)
     several = request.given("multi_dest") is not None
     size = number(request.given("size")) or None
-    devices = destinations(ctx.registry, size=size, count=MAX_DESTINATIONS if several else 1)
-    if not devices:
+    devids = destinations(ctx.registry, size=size, count=MAX_DESTINATIONS if several else 1)
+    if not devids:
         raise CommandError("no_devices", "No device can take a new file now")
-    devids = [device.devid for device in devices]
-    fid = await _record(ctx, request, (classid, domain.dmid, request.args.get("key", "")), devids)
-    values: Values = {"fid": fid}
+    chosen, key = request.given("fid"), request.args.get("key", "")
+    fid = await ctx.node.fids.take() if chosen is None else _chosen_fid(ctx, chosen)
+    ctx.node.uploads.add(OpenUpload(fid, classid, domain.dmid, key, int(time.time()), devids))
+    if chosen is not None:  # it may lie above all that is reserved: its row has to be as durable
+        await ctx.node.uploads.write(durable=True)
+    return (_several if several else _one)(ctx, request, fid, devids)
+
+
+def _one(ctx: Context, request: Request, fid: int, devids: list[int]) -> Values:
+    path = ctx.registry.write_url(devids[0], fid, ctx.peer, request.given("zone"))
+    return {"fid": fid, "devid": devids[0], "path": path} | _profile(request)
+
+
+def _several(ctx: Context, request: Request, fid: int, devids: list[int]) -> Values:
+    values: Values = {"fid": fid, "dev_count": len(devids)}
     zone = request.given("zone")
-    if several:
-        values["dev_count"] = len(devids)
-        for index, devid in enumerate(devids, 1):
-            values[f"devid_{index}"] = devid
-            values[f"path_{index}"] = ctx.registry.write_url(devid, fid, ctx.peer, zone)
-    else:
-        path = ctx.registry.write_url(devids[0], fid, ctx.peer, zone)
-        values |= {"devid": devids[0], "path": path}
-    return values | (_profile() if request.given("debug_profile") else {})
+    for index, devid in enumerate(devids, 1):
+        values[f"devid_{index}"] = devid
+        values[f"path_{index}"] = ctx.registry.write_url(devid, fid, ctx.peer, zone)
+    return values | _profile(request)
 
 
-def _profile() -> Values:
+def _profile(request: Request) -> Values:
     """The shape of the original's profile; the node has nothing to time between its points."""
+    if request.given("debug_profile") is None:
+        return {}
     return {"profpoints": 1, "prof_1_name": "begin", "prof_1_time": "0.000"}
 
 
@@ -62,27 +73,6 @@ def _class_for_upload(ctx: Context, domain: Domain, request: Request) -> int:
     return found.classid
 
 
-async def _record(
-    ctx: Context, request: Request, about: tuple[int, int, str], devids: list[int]
-) -> int:
-    """Write the upload's row in ``tempfile``; returns its fid."""
-    chosen = request.given("fid")
-    fid = await ctx.node.fids.take() if chosen is None else _chosen_fid(ctx, chosen)
-    classid, dmid, key = about
-    row = (fid, int(time.time()), classid, dmid, to_bytes(key), ",".join(map(str, devids)))
-    # A chosen fid is above all that is reserved, perhaps: its row has to be as durable as those.
-    await ctx.catalog.write(
-        lambda db: db.execute(_INSERT_TEMPFILE, row), durable=chosen is not None, quick=True
-    )
-    return fid
-
-
-_INSERT_TEMPFILE = (
-    "INSERT INTO tempfile (fid, createtime, classid, dmid, dkey, devids)"
-    " VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?)"
-)
-
-
 def _chosen_fid(ctx: Context, text: str) -> int:
     """A fid that the client asks for: it must be one that no file can ever have had."""
     fid = number(text)
@@ -93,7 +83,7 @@ def _chosen_fid(ctx: Context, text: str) -> int:
     return fid
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Upload:
     """What a client says at create_close, checked as far as words go."""
 
@@ -115,20 +105,32 @@ async def create_close(ctx: Context, request: Request) -> Values:
     Without a key the upload is cancelled.
     """
     upload = _upload(ctx, request)
-    classid, devids = _tempfile(ctx, upload.fid)
-    if upload.devid not in devids:
-        await _discard(ctx, upload)
+    opened = ctx.node.uploads.take(upload.fid)
+    if opened is None:
+        raise _no_temp_file(upload.fid)
+    try:
+        return await _end(ctx, upload, opened)
+    except CommandError:
+        raise
+    except BaseException:  # the catalogue failed, so that the upload is as open as before
+        ctx.node.uploads.add(opened)
+        raise
+
+
+async def _end(ctx: Context, upload: Upload, opened: OpenUpload) -> Values:
+    if upload.devid not in opened.devids:
+        await _discard(ctx, upload, opened)
         raise CommandError("invalid_destdev", f"Device {upload.devid} was not offered")
     if not upload.key:
-        await _discard(ctx, upload)
+        await _discard(ctx, upload, opened)
         return {}
     try:
         length = await _verified_length(ctx, upload)
-        await _delete_from_others(ctx, upload, devids)
-        stored = _stored(ctx, upload, classid, length)
+        await _delete_from_others(ctx, upload, opened.devids)
+        stored = _stored(ctx, upload, opened, length)
         replaced = await _make_durable(ctx, stored)
     except CommandError:
-        await _discard(ctx, upload)
+        await _discard(ctx, upload, opened)
         raise
     if replaced:
         ctx.node.wake("delete")
@@ -173,14 +175,6 @@ def _checksum(text: str | None) -> tuple[str, str] | None:
     return match[1] or match[3], (match[2] or match[4]).lower()
 
 
-def _tempfile(ctx: Context, fid: int) -> tuple[int, list[int]]:
-    """The class and devices of an open upload."""
-    rows = ctx.catalog.read("SELECT classid, devids FROM tempfile WHERE fid = ?", (fid,))
-    if not rows:
-        raise _no_temp_file(fid)
-    return rows[0][0], [int(devid) for devid in (rows[0][1] or "").split(",") if devid]
-
-
 def _no_temp_file(fid: int) -> CommandError:
     return CommandError("no_temp_file", f"Fid {fid} is no open upload")
 
@@ -221,25 +215,25 @@ async def _delete_from_others(ctx: Context, upload: Upload, devids: list[int]) -
             await node.devices.delete(other, upload.fid)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Stored:
     """The rows that a finished upload leaves."""
 
     upload: Upload
-    classid: int
+    opened: OpenUpload
     length: int
     digest: tuple[int, bytes] | None
     """What is kept of the checksum: only that of the class's own algorithm."""
     replicate: bool
 
 
-def _stored(ctx: Context, upload: Upload, classid: int, length: int) -> _Stored:
-    file_class = ctx.registry.file_class(upload.dmid, classid)
+def _stored(ctx: Context, upload: Upload, opened: OpenUpload, length: int) -> _Stored:
+    file_class = ctx.registry.file_class(upload.dmid, opened.classid)
     digest = None
     if upload.checksum is not None and HASH_NUMBERS[upload.checksum[0]] == file_class.hashtype:
         digest = (file_class.hashtype, bytes.fromhex(upload.checksum[1]))
     one_is_enough = file_class.mindevcount == 1 and file_class.replpolicy in (None, DEFAULT_POLICY)
-    return _Stored(upload, classid, length, digest, replicate=not one_is_enough)
+    return _Stored(upload, opened, length, digest, replicate=not one_is_enough)
 
 
 async def _make_durable(ctx: Context, stored: _Stored) -> bool:
@@ -248,9 +242,8 @@ async def _make_durable(ctx: Context, stored: _Stored) -> bool:
     change = partial(_store, stored=stored)
     if not (node.durable and node.own_host.owns(upload.devid)):
         return await ctx.catalog.write(change, quick=True)
-    path = node.devices.path(upload.devid, upload.fid)
     try:
-        replaced: bool = await node.devices.fsync(path, then=change)
+        replaced: bool = await node.devices.fsync(upload.devid, upload.fid, then=change)
     except OSError as error:
         raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
     return replaced
@@ -262,7 +255,7 @@ def _store(db: sqlite3.Connection, stored: _Stored) -> bool:
     Returns whether there was something before.
     """
     upload = stored.upload
-    if not db.execute("DELETE FROM tempfile WHERE fid = ?", (upload.fid,)).rowcount:
+    if not forget(db, stored.opened):
         raise _no_temp_file(upload.fid)
     key = to_bytes(upload.key)
     replaced = _take_away(db, upload.dmid, key)
@@ -270,7 +263,7 @@ def _store(db: sqlite3.Connection, stored: _Stored) -> bool:
     db.execute(
         "INSERT INTO file (fid, dmid, dkey, length, classid, devcount)"
         " VALUES (?, ?, CAST(? AS TEXT), ?, ?, 1)",
-        (upload.fid, upload.dmid, key, stored.length, stored.classid),
+        (upload.fid, upload.dmid, key, stored.length, stored.opened.classid),
     )
     if stored.replicate:
         db.execute(
@@ -291,28 +284,20 @@ def _take_away(db: sqlite3.Connection, dmid: int, key: bytes) -> bool:
     ).fetchone()
     if old is not None:
         db.execute("DELETE FROM file WHERE fid = ?", old)
-        db.execute(_QUEUE_DELETE, (old[0], int(time.time())))
+        records.queue_deletion(db, old)
     return old is not None
 
 
-_QUEUE_DELETE = "INSERT OR REPLACE INTO file_to_delete2 (fid, nexttry, failcount) VALUES (?, ?, 0)"
+async def _discard(ctx: Context, upload: Upload, opened: OpenUpload) -> None:
+    """An upload that came to nothing: whatever bytes there are will be deleted.
 
+    They may be on the devices that were offered, or on that where the client says it put them.
+    """
 
-async def _discard(ctx: Context, upload: Upload) -> None:
-    """An upload that came to nothing: whatever bytes there are will be deleted."""
-    await ctx.catalog.write(lambda db: discard_upload(db, upload.fid, upload.devid))
+    def give_up(db: sqlite3.Connection) -> None:
+        if not forget(db, opened):
+            raise _no_temp_file(upload.fid)
+        records.give_up(db, upload.fid, {*opened.devids, upload.devid})
+
+    await ctx.catalog.write(give_up)
     ctx.node.wake("delete")
-
-
-def discard_upload(db: sqlite3.Connection, fid: int, put_on: int) -> None:
-    """End an open upload: its devices, and that where a client says that it put the bytes, become
-    locations, and the fid is queued for deletion."""
-    row = db.execute("SELECT devids FROM tempfile WHERE fid = ?", (fid,)).fetchone()
-    if row is None:
-        raise _no_temp_file(fid)
-    db.execute("DELETE FROM tempfile WHERE fid = ?", (fid,))
-    db.executemany(
-        "INSERT OR IGNORE INTO file_on (fid, devid) VALUES (?, ?)",
-        [(fid, int(devid)) for devid in (row[0] or "").split(",") if devid] + [(fid, put_on)],
-    )
-    db.execute(_QUEUE_DELETE, (fid, int(time.time())))

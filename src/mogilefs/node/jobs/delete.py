@@ -213,17 +213,14 @@ class Reap(Job):
 
 
 def _abandon(db: Connection, uploads: list[tuple[int, str]]) -> None:
-    """An open upload may have bytes on each device that it was offered."""
+    """Give up uploads, by fid and the devices that they were offered."""
     for fid, devids in uploads:
         if not db.execute("DELETE FROM tempfile WHERE fid = ?", (fid,)).rowcount:
             continue  # closed in this moment
         if db.execute("SELECT 1 FROM file WHERE fid = ?", (fid,)).fetchone():
             continue
-        db.executemany(
-            "INSERT OR IGNORE INTO file_on (fid, devid) VALUES (?, ?)",
-            [(fid, int(devid)) for devid in devids.split(",") if devid.strip().isdigit()],
-        )
-        records.queue_deletion(db, [fid])
+        offered = [int(devid) for devid in devids.split(",") if devid.strip().isdigit()]
+        records.give_up(db, fid, offered)
 
 
 def _move_old(db: Connection, limit: int) -> int:

@@ -116,6 +116,15 @@ def queue_deletion(db: Connection, fids: Iterable[int]) -> None:
     )
 
 
+def give_up(db: Connection, fid: int, devids: Iterable[int]) -> None:
+    """An upload came to nothing: its bytes, on whichever of the devices they are, are to go."""
+    db.executemany(
+        "INSERT OR IGNORE INTO file_on (fid, devid) VALUES (?, ?)",
+        [(fid, devid) for devid in devids],
+    )
+    queue_deletion(db, [fid])
+
+
 def unqueue(db: Connection, fid: int, kind: int) -> None:
     """Take a file off ``file_to_queue``."""
     db.execute("DELETE FROM file_to_queue WHERE fid = ? AND type = ?", (fid, kind))
