@@ -101,7 +101,7 @@ ARGUMENTS = st.one_of(PATHS, GOOD, st.text(max_size=10)).map(_encoded)
 
 
 MADE_BY_PUT = re.compile(
-    r"/dev[12]/([0-9]/[0-9]{3}/[0-9]{3}/[0-9]{10,}\.fid|test-write/test-(write-1|md5))"
+    r"/dev[12]/([0-9]/[0-9]{3}/[0-9]{3}/[0-9]{10,}\.fid|test-write/[\w-][\w.-]*)", re.ASCII
 )
 
 
