@@ -1,4 +1,4 @@
-"""Uploads between create_open and create_close: in memory first, in the catalogue when they last."""
+"""Uploads between create_open and create_close: in memory first, then in the catalogue."""
 
 from __future__ import annotations
 

@@ -136,8 +136,10 @@ class Devices:
         """Open a file for reading, and what is known of it; ``OSError``."""
         known = self._bases.get(place.devid)
         if known is not None:
-            with contextlib.suppress(PermissionError):  # the device may have moved: look anew
+            try:
                 return open_regular(known.path, place.path, known.entry)
+            except PermissionError:  # the device may have moved: look anew
+                pass
         return open_regular(self.base(place.devid), place.path)
 
     async def delete(self, devid: int, fid: int) -> bool:

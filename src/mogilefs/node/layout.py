@@ -8,7 +8,7 @@ a disk.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 USAGE = "usage"
 """The file in which a storage node tells how full a device is."""
@@ -16,18 +16,22 @@ USAGE = "usage"
 TEST_WRITE = "test-write"
 """The directory into which a monitor writes to see whether a device takes files."""
 
-_FID_PATH = re.compile(
-    r"""/dev([1-9][0-9]{0,9})
-        /(([0-9])/([0-9]{3})/([0-9]{3})
-        /(\3\4\5[0-9]{3} | (?!0)\3\4\5[0-9]{4,13})\.fid)""",
-    re.VERBOSE,
+FID_PATTERN = (
+    r"/dev([1-9][0-9]{0,9})"
+    r"/(([0-9])/([0-9]{3})/([0-9]{3})"
+    r"/(\3\4\5[0-9]{3}|(?!0)\3\4\5[0-9]{4,13})\.fid)"
 )
+"""The path of a file's URL, as a regular expression: 1 is the device, 2 the path below it, 6 the
+fid. It refers to its own groups, so none may stand before it."""
+
+_FID_PATH = re.compile(FID_PATTERN)
 _DEVICE_PATH = re.compile(r"/dev([1-9][0-9]{0,9})/(.+)")
 _OTHER_NAME = re.compile(rf"{USAGE}|{TEST_WRITE}/[A-Za-z0-9_-][A-Za-z0-9_.-]{{0,99}}")
 _DIRECTORY = re.compile(rf"(?:(?:[0-9](?:/[0-9]{{3}}){{0,2}}|{TEST_WRITE})/?)?")
 
 
-class Place(NamedTuple):
+@dataclass(slots=True)
+class Place:
     """A name inside a device: its number and the path below the device's directory."""
 
     devid: int

@@ -21,6 +21,9 @@ _process = secrets.token_hex(4)
 _serial = itertools.count()
 
 
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
 def opened_path(fd: int, fallback: str) -> str:
     """The real path of what was opened, no symbolic link in it."""
     try:
@@ -29,14 +32,15 @@ def opened_path(fd: int, fallback: str) -> str:
         return os.path.realpath(fallback)
 
 
-def open_within(device: str, path: str, flags: int, entry: str | None = None) -> int:
-    """Open ``path`` below the real directory ``device``, following no symbolic link below it.
+def open_within(device: str, path: str, flags: int = 0, entry: str | None = None) -> int:
+    """Open ``path`` for reading below the real directory ``device``, following no symbolic link
+    below it.
 
     ``entry`` is another way to that directory. Raises ``PermissionError`` where the way leads
     through a symbolic link, or elsewhere, and other ``OSError`` as ``os.open`` does.
     """
     whole = f"{entry or device}/{path}"
-    fd = os.open(whole, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    fd = os.open(whole, _READ | flags)
     if opened_path(fd, whole) != f"{device}/{path}":
         os.close(fd)
         raise PermissionError(f"{whole} lies behind a symbolic link")
@@ -45,7 +49,7 @@ def open_within(device: str, path: str, flags: int, entry: str | None = None) ->
 
 def open_regular(device: str, path: str, entry: str | None = None) -> tuple[int, os.stat_result]:
     """Open a file for reading, and what is known of it; what is no file is an ``OSError``."""
-    fd = open_within(device, path, os.O_RDONLY, entry)
+    fd = open_within(device, path, 0, entry)
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode):
         return fd, found
@@ -118,10 +122,10 @@ class Part:
     def _move(self) -> None:
         parent, _, name = self._path.rpartition("/")
         try:
-            into = open_within(self._device, parent, os.O_RDONLY | os.O_DIRECTORY)
+            into = open_within(self._device, parent, os.O_DIRECTORY)
         except FileNotFoundError:
             make_directories(self._device, parent)
-            into = open_within(self._device, parent, os.O_RDONLY | os.O_DIRECTORY)
+            into = open_within(self._device, parent, os.O_DIRECTORY)
         try:
             os.rename(self._name, name, dst_dir_fd=into)
         finally:

@@ -77,3 +77,13 @@ async def test_a_read_only_device_refuses_and_serves(mounted, door, devices, fil
     assert f"PUT {OTHER}: [Errno 30] Read-only file system" in caplog.text
     mounted("rw")
     assert (await ask(door.address, put(FILE, b"y"))).status == 200
+
+
+async def test_a_disk_can_be_unmounted_soon_after_the_last_request(devices, door):
+    directory = str(devices.root / "dev1")
+    subprocess.run(mount(directory), check=True)
+    assert (await ask(door.address, put(FILE, b"x"))).status == 200
+    assert (await ask(door.address, request("GET", FILE))).body == b"x"
+    while subprocess.run(["umount", directory], capture_output=True).returncode:
+        await asyncio.sleep(0.05)
+    assert (await ask(door.address, request("GET", FILE))).status == 404

@@ -18,6 +18,7 @@ from mogilefs.node.storage.requests import (
     Request,
     place_to_change,
     place_to_read,
+    plain_place,
 )
 from mogilefs.node.storage.uploads import Upload, refusal_of
 
@@ -25,9 +26,31 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+_PLAIN_ANSWER = (b"GET", b"200")
+
 
 class Connection(Incoming):
     """Answers request after request; at most one is worked on."""
+
+    # Nearly every request
+
+    def _answer_plain(self, size: int) -> bool:
+        door = self._door
+        place = plain_place(door.buffer, size)
+        if place is None or door.mistrusts:
+            return False
+        started = self._loop.time()
+        try:
+            reply = door.hot_files.reply(place)
+        except OSError:  # it is told of the usual way
+            return False
+        finally:
+            door.took(place.devid, started)
+        if reply:
+            door.answers[_PLAIN_ANSWER] += 1
+            door.outbox.reply(self._transport, reply)
+            self._since = started
+        return bool(reply)
 
     # The requests, one after the other
 

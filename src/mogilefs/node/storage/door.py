@@ -13,6 +13,8 @@ from mogilefs.node.listening import stop_listening
 from mogilefs.node.networks import Networks
 from mogilefs.node.outbox import Outbox
 from mogilefs.node.storage.connection import Connection
+from mogilefs.node.storage.hotfiles import MOST as MOST_HOT_FILES
+from mogilefs.node.storage.hotfiles import HotFiles
 from mogilefs.node.storage.incoming import Incoming
 from mogilefs.node.storage.limits import Limits
 from mogilefs.node.storage.trust import SLOW_SECONDS, Trust
@@ -41,6 +43,7 @@ class StorageDoor:
         self.limits = limits or Limits()
         self.buffer = bytearray(BUFFER)
         self.outbox = Outbox()
+        self.hot_files = HotFiles(devices)
         self.loop: asyncio.AbstractEventLoop
         self.answers: Counter[tuple[bytes, bytes]] = Counter()
         """How many requests were answered, by method (empty: unreadable) and status."""
@@ -77,6 +80,7 @@ class StorageDoor:
             connection.abort()
         if self._clock:
             self._clock.cancel()
+        self.hot_files.close()
         await server.wait_closed()
 
     async def _wait_until_empty(self) -> None:
@@ -88,6 +92,7 @@ class StorageDoor:
         now = self.loop.time()
         for connection in tuple(self._connections):
             connection.look(now)
+        self.hot_files.grow_old()
         self._clock = self.loop.call_later(self.limits.look_seconds, self._tick)
 
     # For connections
@@ -117,6 +122,11 @@ class StorageDoor:
         """Count an answer, whose status stands in its first line."""
         self.answers[method, reply[9:12]] += 1
 
+    @property
+    def mistrusts(self) -> bool:
+        """Whether any device was ever slow, so that ``trusts`` must be asked."""
+        return bool(self._trust)
+
     def trusts(self, devid: int, now: float) -> bool:
         """Whether a device's disk may be asked on the event loop itself."""
         trust = self._trust.get(devid)
@@ -132,4 +142,4 @@ class StorageDoor:
 def _files_allowed() -> int:
     """How many clients can be served with the open files that the process may have: two each."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(16, (soft - 128) // 2) if soft != resource.RLIM_INFINITY else 2**31
+    return max(16, (soft - 128 - MOST_HOT_FILES) // 2) if soft != resource.RLIM_INFINITY else 2**31

@@ -77,7 +77,7 @@ def fetch(devices: Devices, place: Place, request: Request) -> bytes | Download:
     try:
         reply = _reply(request, found.st_size, int(found.st_mtime))
         if isinstance(reply, tuple) and reply[2] <= SMALL:
-            reply = _read_whole(found, fd, *reply) or reply
+            reply = read_whole(found, fd, *reply) or reply
         if isinstance(reply, tuple):
             download = Download(place.devid, found.st_dev, fd, *reply)
             fd = -1
@@ -113,7 +113,7 @@ def _may_resume(validator: bytes | None, modified: int) -> bool:
     return validator is None or replies.parse_http_date(validator) == modified
 
 
-def _read_whole(found: os.stat_result, fd: int, head: bytes, start: int, length: int) -> bytes:
+def read_whole(found: os.stat_result, fd: int, head: bytes, start: int, length: int) -> bytes:
     """Head and bytes in one piece; nothing where the bytes would have to be waited for."""
     if length == 0:
         return head

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httptools
 
 from mogilefs.node.storage import replies
-from mogilefs.node.storage.requests import WANTED, Refusal, Request
+from mogilefs.node.storage.requests import MAX_PLAIN, WANTED, Refusal, Request
 
 if TYPE_CHECKING:
     from mogilefs.node.storage.door import StorageDoor
@@ -67,6 +67,8 @@ class Incoming(asyncio.BufferedProtocol):
     def buffer_updated(self, size: int) -> None:
         if self._closing:
             return
+        if size <= MAX_PLAIN and self._is_idle() and self._answer_plain(size):
+            return
         self._received += size
         try:
             self._parser.feed_data(memoryview(self._door.buffer)[:size])
@@ -76,6 +78,10 @@ class Incoming(asyncio.BufferedProtocol):
         if self._head_bytes > self._limits.head:
             self._break(Refusal(431))
         self._advance()
+
+    def _is_idle(self) -> bool:
+        """Whether nothing has been asked that is not answered, and no request has begun."""
+        return not (self._queue or self._in_head or self._broken) and self._writable
 
     def eof_received(self) -> bool:
         """A client that says no more is still answered what it asked for."""
@@ -221,6 +227,10 @@ class Incoming(asyncio.BufferedProtocol):
         if reading != self._reading and not self._lost and not self._transport.is_closing():
             self._reading = reading
             (self._transport.resume_reading if reading else self._transport.pause_reading)()
+
+    @abstractmethod
+    def _answer_plain(self, size: int) -> bool:
+        """Answer at once what has come, if that is a plain request; else nothing has happened."""
 
     @abstractmethod
     def _advance(self) -> None:

@@ -27,13 +27,16 @@ REASONS = {
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-_CONNECTION = {True: "keep-alive", False: "close"}
+_STARTS = {
+    status: f"HTTP/1.1 {status} {reason}\r\nDate: ".encode() for status, reason in REASONS.items()
+}
+_CONNECTION = {True: b"keep-alive", False: b"close"}
 
 
 @lru_cache(4096)
-def http_date(seconds: int) -> str:
+def http_date(seconds: int) -> bytes:
     """A time in unix seconds as HTTP writes it."""
-    return formatdate(seconds, usegmt=True)
+    return formatdate(seconds, usegmt=True).encode()
 
 
 @lru_cache(256)
@@ -45,20 +48,19 @@ def parse_http_date(text: bytes) -> float | None:
         return None
 
 
-def head(status: int, fields: str, keep_alive: bool) -> bytes:
+def head(status: int, fields: bytes, keep_alive: bool) -> bytes:
     """A status line and headers; ``fields`` are whole lines, each with its line end."""
-    return (
-        f"HTTP/1.1 {status} {REASONS[status]}\r\nDate: {http_date(int(time.time()))}\r\n"
-        f"{fields}Connection: {_CONNECTION[keep_alive]}\r\n\r\n"
-    ).encode("latin-1")
+    date = http_date(int(time.time()))
+    connection = _CONNECTION[keep_alive]
+    return b"%b%b\r\n%bConnection: %b\r\n\r\n" % (_STARTS[status], date, fields, connection)
 
 
 def page(status: int, text: str = "", *, keep_alive: bool, body: bool = True) -> bytes:
     """A whole reply with a line or two for people; ``body=False`` answers HEAD."""
     if status == 204:
-        return head(status, "", keep_alive)
+        return head(status, b"", keep_alive)
     content = f"<h1>{status} - {REASONS[status]}</h1>\n{text}".encode("latin-1")
-    fields = f"Content-Type: text/html\r\nContent-Length: {len(content)}\r\n"
+    fields = b"Content-Type: text/html\r\nContent-Length: %d\r\n" % len(content)
     return head(status, fields, keep_alive) + (content if body else b"")
 
 
@@ -68,23 +70,23 @@ def file_head(
     """The head of a file's reply, and which bytes of it follow: the first, and how many."""
     start, stop = window or (0, size)
     fields = (
-        f"Last-Modified: {http_date(modified)}\r\nAccept-Ranges: bytes\r\n"
-        f"Content-Type: text/plain\r\nContent-Length: {stop - start}\r\n"
-    )
+        b"Last-Modified: %b\r\nAccept-Ranges: bytes\r\n"
+        b"Content-Type: text/plain\r\nContent-Length: %d\r\n"
+    ) % (http_date(modified), stop - start)
     if window:
-        fields += f"Content-Range: bytes {start}-{stop - 1}/{size}\r\n"
+        fields += b"Content-Range: bytes %d-%d/%d\r\n" % (start, stop - 1, size)
     return head(206 if window else 200, fields, keep_alive), start, stop - start
 
 
 def not_modified(modified: int, keep_alive: bool) -> bytes:
     """The reply to a client whose copy is still good."""
-    return head(304, f"Last-Modified: {http_date(modified)}\r\n", keep_alive)
+    return head(304, b"Last-Modified: %b\r\n" % http_date(modified), keep_alive)
 
 
 def unsatisfiable(size: int, modified: int, keep_alive: bool) -> bytes:
     """The reply to a range outside the file; it tells the file's size."""
     fields = (
-        f"Last-Modified: {http_date(modified)}\r\nAccept-Ranges: bytes\r\n"
-        f"Content-Range: bytes */{size}\r\nContent-Length: 0\r\n"
-    )
+        b"Last-Modified: %b\r\nAccept-Ranges: bytes\r\n"
+        b"Content-Range: bytes */%d\r\nContent-Length: 0\r\n"
+    ) % (http_date(modified), size)
     return head(416, fields, keep_alive)
