@@ -17,7 +17,7 @@ from .files import Cursor, Draft
 from .listing import KeyPages
 from .models import checked_key
 from .operations import Operations
-from .steps import CHUNK, Op, T
+from .steps import BULK, Op, T
 
 P = ParamSpec("P")
 ClosingT = TypeVar("ClosingT", bound="Closing")
@@ -118,7 +118,7 @@ class AsyncFileReader(Closing):
         """``size`` bytes, fewer only at the end of the file; all that is left by default."""
         chunks = []
         left = -1 if size is None else size
-        while left and (chunk := await self._run(self._cursor.read(left if left > 0 else CHUNK))):
+        while left and (chunk := await self._run(self._cursor.read(left if left > 0 else BULK))):
             chunks.append(chunk)
             left -= len(chunk) if left > 0 else 0
         return b"".join(chunks)

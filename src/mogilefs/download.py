@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from .errors import MogileFSError, ProtocolError, StorageUnavailable
 from .http1 import Http, Response
 from .models import Found
-from .steps import CHUNK, Op, why
+from .steps import BULK, Op, why
 
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)")
 _FID = re.compile(r"/0*(\d+)\.fid$")
@@ -67,7 +67,7 @@ class Download:
         self.end = size if self._stop is None else min(self._stop, size)
         self._done = self.offset >= self.end
 
-    def read(self, limit: int = CHUNK) -> Op[bytes]:
+    def read(self, limit: int = BULK) -> Op[bytes]:
         """The next bytes, at most ``limit``; ``b""`` at the end.
 
         Raises StorageUnavailable when no replica has them, KeyNotFound when there is no such key,

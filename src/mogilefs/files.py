@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .download import Download
 from .models import Found
 from .operations import Operations
-from .steps import CHUNK, Op
+from .steps import BULK, Op
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -61,7 +61,7 @@ class Cursor:
         self.position = offset
         return offset
 
-    def read(self, limit: int = CHUNK) -> Op[bytes]:
+    def read(self, limit: int = BULK) -> Op[bytes]:
         """The bytes at the position, at most ``limit``; ``b""`` at the end of the file."""
         found = yield from self.found()
         if self.position >= found.length:
