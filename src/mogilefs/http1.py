@@ -86,9 +86,10 @@ class Head:
     def _take_length(self, value: bytes) -> None:
         if not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
             raise ProtocolError(f"not a Content-Length: {value[:80]!r}")
-        if self.length not in (None, int(value)):
+        length = int(value)
+        if self.length is not None and self.length != length:
             raise ProtocolError("two different Content-Length headers")
-        self.length = int(value)
+        self.length = length
 
     def header(self, name: str) -> str:
         """A header's value, ``""`` where there is none."""
