@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +52,13 @@ class Copy:
     overwrite: bool = False
     delete_source: bool = False
     dry_run: bool = False
+    done: Container[str] = ()
+    """The names that an earlier run has done with: they may be in the source no more."""
 
     def __call__(self, name: str) -> str:
         """``"copied"``, or ``"unchanged"`` where the destination has the same bytes already."""
+        if name in self.done and not self.source.exists(name):
+            return UNCHANGED
         outcome = self._outcome(name)
         if self.dry_run:
             return outcome

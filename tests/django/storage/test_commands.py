@@ -11,7 +11,7 @@ import sys
 import pytest
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
@@ -134,6 +134,45 @@ def test_a_journal_spares_comparing_again(aliases, tmp_path):
     run("mogilefs_copy", "disk", "default", "--list", journal)
     fill("disk", "c.txt")
     assert "1 copied, 0 failed" in run("mogilefs_copy", "disk", "default", "--list", journal)
+
+
+def test_what_was_only_copied_before_is_deleted_when_that_is_asked_for(aliases, tmp_path):
+    fill("disk", "a.txt", "b.txt")
+    copy = ["mogilefs_copy", "disk", "default", f"--journal={tmp_path / 'journal'}", "--list"]
+    run(*copy)
+    assert "2 unchanged, 0 failed" in run(*copy, "--delete-source")
+    assert storages["disk"].listdir("") == ([], [])
+    assert list(storages["default"].names()) == ["a.txt", "b.txt"]
+
+
+@pytest.mark.django_db
+def test_a_move_by_reference_goes_on_with_what_is_left(aliases, tmp_path):
+    move = ["mogilefs_copy", "disk", "default", "--delete-source", f"--journal={tmp_path / 'j'}"]
+    fill("disk", "pictures/a.png", "pictures/b.png")
+    refer_to("pictures/a.png")
+    assert "1 copied, 0 failed" in run(*move)
+    refer_to("pictures/b.png")
+    assert "1 copied, 1 unchanged, 0 failed" in run(*move)
+    assert storages["disk"].listdir("pictures") == ([], [])
+
+
+class Interrupted(FileSystemStorage):
+    """Where Ctrl-C is pressed while a file is read."""
+
+    def open(self, name, mode="rb"):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_is_told_in_a_line(aliases, tmp_path):
+    fill("disk", "a.txt")
+    location = {"location": storages["disk"].location}
+    interrupted = {"interrupted": {"BACKEND": f"{__name__}.Interrupted", "OPTIONS": location}}
+    with (
+        override_settings(STORAGES={**settings.STORAGES, **interrupted}),
+        pytest.raises(CommandError, match="Start it again") as failure,
+    ):
+        run("mogilefs_copy", "interrupted", "default", "--list")
+    assert failure.value.returncode == 130
 
 
 def test_what_fails_is_reported_and_the_rest_copied(aliases):

@@ -19,6 +19,9 @@ from django_mogilefs.references import fields_named, fields_on, names_in
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import MogileFSError
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
 HELD = 1000
 """Names that are handed to the workers ahead."""
 
@@ -68,15 +71,21 @@ class Command(BaseCommand):
             found = list(self._names(source, destination, options))
         except (MogileFSError, OSError) as error:
             raise CommandError(f"{options['source']} cannot be listed: {error}") from error
-        names = [each for each in found if each not in journal]
+        delete = options["delete_source"]  # also what an earlier run has only copied
+        names = found if delete else [each for each in found if each not in journal]
         copy = Copy(
             source,
             destination,
             overwrite=options["overwrite"],
-            delete_source=options["delete_source"],
+            delete_source=delete,
             dry_run=options["dry_run"],
+            done=journal,
         )
-        failed = self._run(copy, names, options, journal)
+        try:
+            failed = self._run(copy, names, options, journal)
+        except KeyboardInterrupt as error:
+            told = "Interrupted. Start it again to go on: what was copied is left alone."
+            raise CommandError(told, returncode=INTERRUPTED) from error
         if failed:
             self.stderr.write("\n".join(f"{name}: {why}" for name, why in sorted(failed.items())))
             raise CommandError(f"{len(failed)} of {len(names)} files were not copied.")
