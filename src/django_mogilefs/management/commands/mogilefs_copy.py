@@ -168,7 +168,7 @@ class Journal:
         lines = path.read_text("utf-8").splitlines() if path is not None and path.exists() else []
         self._done = frozenset(lines)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._done
 
     def add(self, name: str) -> None:

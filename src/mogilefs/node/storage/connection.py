@@ -46,11 +46,16 @@ class Connection(Incoming):
             return False
         finally:
             door.took(place.devid, started)
-        if reply:
+        if isinstance(reply, bytes):
             door.answers[_PLAIN_ANSWER] += 1
             door.outbox.reply(self._transport, reply)
             self._since = started
-        return bool(reply)
+        else:
+            request = Request.plain(f"/dev{place.devid}/{place.path}")
+            self._queue.append(request)
+            self._send_file(request, reply)
+            self._flow()
+        return True
 
     # The requests, one after the other
 
@@ -145,18 +150,29 @@ class Connection(Incoming):
         elif self._lost:
             found.close()
         else:
-            self._busy = True
-            self._task = self._loop.create_task(self._send(request, found))
+            self._send_file(request, found)
 
-    async def _send(self, request: Request, download: Download) -> None:
+    def _send_file(self, request: Request, download: Download) -> None:
         """Send a file that is large, or that the disk must be waited for."""
         self._door.note(request.method, download.head)
         self._door.outbox.flush()
+        self._transport.write(download.head)
+        if self._is_at_hand(download) and download.send_at_once(self._transport):
+            download.close()
+            self._end(request)
+        else:
+            self._busy = True
+            self._task = self._loop.create_task(self._send_rest(request, download))
+
+    def _is_at_hand(self, download: Download) -> bool:
+        """Whether the next piece can be sent without waiting for the disk."""
+        return download.cached and self._door.trusts(download.devid, self._loop.time())
+
+    async def _send_rest(self, request: Request, download: Download) -> None:
         try:
-            self._transport.write(download.head)
             while not download.done:
                 self._since = self._loop.time()
-                if not (download.cached and self._door.trusts(download.devid, self._since)):
+                if not self._is_at_hand(download):
                     await self._devices.run(download.devid, download.warm)
                 await download.send_piece(self._transport)
         except OSError as error:

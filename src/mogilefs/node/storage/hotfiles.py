@@ -13,7 +13,7 @@ import os
 from mogilefs.node.devices import Devices
 from mogilefs.node.layout import Place
 from mogilefs.node.storage import replies
-from mogilefs.node.storage.downloads import SMALL, read_whole
+from mogilefs.node.storage.downloads import SMALL, Download, read_whole
 
 MOST = 64
 """Files that are kept open; the door counts them among those that the process may have."""
@@ -29,32 +29,48 @@ class HotFiles:
         self._young: dict[Key, int] = {}
         self._old: dict[Key, int] = {}
 
-    def reply(self, place: Place) -> bytes:
-        """The whole reply to a GET where the file is small and in memory, else nothing.
+    def reply(self, place: Place) -> bytes | Download:
+        """The whole reply to a plain GET where the file is small and in memory, else a download.
 
-        Raises OSError where it cannot be read.
+        Raises OSError where the file cannot be read.
         """
         key = (place.devid, place.path)
-        fd = self._young.get(key) or self._old.get(key)
-        if fd is not None:
-            found = os.fstat(fd)
-            if found.st_nlink:
-                return _reply(fd, found)
-        fd, found = self._devices.open(place)
+        fd, found = self._still_open(key) or self._devices.open(place)
         try:
-            reply = _reply(fd, found)
-            if reply and len(self._young) < MOST // 2:
-                fd = self._keep(key, fd)
-        finally:
-            if fd >= 0:
-                os.close(fd)
-        return reply
+            head = replies.file_head(found.st_size, int(found.st_mtime), None, keep_alive=True)
+            reply = read_whole(found, fd, *head) if found.st_size <= SMALL else b""
+        except OSError:
+            self._forget(key)
+            os.close(fd)
+            raise
+        if reply:
+            self._keep(key, fd)
+            return reply
+        self._forget(key)
+        return Download(place.devid, found.st_dev, fd, *head)
 
-    def _keep(self, key: Key, fd: int) -> int:
-        """Keep a file open; the descriptor that is to be closed for it, -1 for none."""
-        replaced = self._young.pop(key, -1)
-        self._young[key] = fd
-        return replaced
+    def _still_open(self, key: Key) -> tuple[int, os.stat_result] | None:
+        fd = self._young.get(key) or self._old.get(key)
+        if fd is None:
+            return None
+        found = os.fstat(fd)
+        if found.st_nlink:
+            return fd, found
+        self._forget(key)
+        os.close(fd)
+        return None
+
+    def _keep(self, key: Key, fd: int) -> None:
+        if key in self._young or key in self._old:
+            return
+        if len(self._young) < MOST // 2:
+            self._young[key] = fd
+        else:
+            os.close(fd)
+
+    def _forget(self, key: Key) -> None:
+        self._young.pop(key, None)
+        self._old.pop(key, None)
 
     def grow_old(self) -> None:
         """Close what was opened before the last time that this was called."""
@@ -66,10 +82,3 @@ class HotFiles:
         """Close all. May be repeated."""
         self.grow_old()
         self.grow_old()
-
-
-def _reply(fd: int, found: os.stat_result) -> bytes:
-    if found.st_size > SMALL:
-        return b""
-    head = replies.file_head(found.st_size, int(found.st_mtime), None, keep_alive=True)
-    return read_whole(found, fd, *head)

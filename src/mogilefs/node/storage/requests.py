@@ -77,6 +77,14 @@ class Request:
         self.refusal: Refusal | None = None
         self.upload: Upload | None = None
 
+    @classmethod
+    def plain(cls, url: str) -> Request:
+        """A plain GET, which has no parts that matter."""
+        request = cls()
+        request.method, request.url = b"GET", url.encode()
+        request.keep_alive = request.complete = True
+        return request
+
     @property
     def length(self) -> int | None:
         """The promised length of the body; None where it comes in chunks of unknown number."""
