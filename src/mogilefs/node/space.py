@@ -99,8 +99,12 @@ class Room:
         with self._lock:
             self._promised -= size
 
-    def changed(self, size: int) -> None:
-        """Note that the device holds ``size`` bytes more (or fewer, below zero)."""
+    def changed(self, size: int, promised: int = 0) -> None:
+        """Note that the device holds ``size`` bytes more (or fewer, below zero).
+
+        ``promised`` are bytes whose promise that fulfils, and so ends.
+        """
         with self._lock:
+            self._promised -= promised
             self._stored += size
             self._asked = -REFRESH_SECONDS if size < 0 else self._asked

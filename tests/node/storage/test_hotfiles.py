@@ -10,7 +10,6 @@ import pytest
 
 from mogilefs.node.storage.downloads import SMALL
 from mogilefs.node.storage.hotfiles import MOST
-from mogilefs.node.storage.requests import plain_place
 from tests.support.conversation import ask, put, request
 
 FILE = "/dev1/0/000/000/0000000001.fid"
@@ -88,77 +87,3 @@ async def test_nothing_is_open_when_the_door_has_stopped(door, devices, path):
     assert open_files(devices) == [str(path)]
     await door.stop()
     assert open_files(devices) == []
-
-
-HOST = "Host: x"
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        [HOST],
-        ["host: x"],
-        [HOST, "User-Agent: x/1", "Accept: */*", "Accept-Encoding: gzip"],
-        [HOST, "Connection: keep-alive", "X-Forwarded-For: ::1", "X-Real-IP: ::1"],
-        ["Host:"],
-    ],
-)
-def test_what_nearly_all_send_is_plain(fields):
-    assert is_plain(f"GET {FILE} HTTP/1.1", *fields)
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        [f"GET {FILE} HTTP/1.1"],
-        [f"GET {FILE} HTTP/1.0", HOST],
-        [f"HEAD {FILE} HTTP/1.1", HOST],
-        [f"get {FILE} HTTP/1.1", HOST],
-        [f"GET {FILE}?x HTTP/1.1", HOST],
-        [f"GET http://x{FILE} HTTP/1.1", HOST],
-        ["GET /dev1/usage HTTP/1.1", HOST],
-        ["GET /dev1/0/000/001/0000000001.fid HTTP/1.1", HOST],
-        *(
-            [f"GET {FILE} HTTP/1.1", HOST, field]
-            for field in (
-                *("Range: bytes=0-0", "If-Range: x", "If-Modified-Since: x", "Connection: close"),
-                *("Content-Length: 1", "Transfer-Encoding: chunked", "Expect: 100-continue"),
-                *(
-                    "Upgrade: x",
-                    HOST,
-                    "Accept: \x00",
-                    "Accept: a\x7f",
-                    "Accept : x",
-                    " folded",
-                    "x",
-                ),
-            )
-        ),
-    ],
-)
-def test_what_may_change_the_answer_is_not_plain(lines):
-    assert not is_plain(*lines)
-
-
-def test_only_one_whole_request_is_plain():
-    data = bytearray(GET + GET)
-    assert plain_place(data, len(GET)) is not None
-    for size in (len(GET) - 1, len(GET) + 1, len(data)):
-        assert plain_place(data, size) is None
-
-
-def is_plain(*lines):
-    data = bytearray("\r\n".join([*lines, "", ""]).encode("latin-1"))
-    place = plain_place(data, len(data))
-    assert place is None or (place.devid, place.path) == (1, FILE[len("/dev1/") :])
-    return place is not None
-
-
-async def test_plain_and_parsed_requests_get_the_same_answer(door, path):
-    plain = await ask(door.address, GET)
-    parsed = await ask(door.address, GET.replace(b"Host: x", b"Host: x\r\nX: y"))
-    assert plain_place(bytearray(GET), len(GET))
-    for reply in (plain, parsed):
-        reply.headers.pop("Date")
-    assert plain == parsed
-    assert door.answers[b"GET", b"200"] == 2

@@ -12,13 +12,13 @@ from mogilefs.node.layout import Place
 from mogilefs.node.storage import replies
 from mogilefs.node.storage.downloads import Download, fetch
 from mogilefs.node.storage.incoming import Incoming
+from mogilefs.node.storage.plain import plain_get, plain_put
 from mogilefs.node.storage.requests import (
     READING,
     Refusal,
     Request,
     place_to_change,
     place_to_read,
-    plain_place,
 )
 from mogilefs.node.storage.uploads import Upload, refusal_of
 
@@ -26,7 +26,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_PLAIN_ANSWER = (b"GET", b"200")
+_PLAIN_GET = (b"GET", b"200")
+_PLAIN_PUT = (b"PUT", b"200")
 
 
 class Connection(Incoming):
@@ -35,27 +36,49 @@ class Connection(Incoming):
     # Nearly every request
 
     def _answer_plain(self, size: int) -> bool:
-        door = self._door
-        place = plain_place(door.buffer, size)
-        if place is None or door.mistrusts:
+        door, started = self._door, self._loop.time()
+        if door.mistrusts:
             return False
-        started = self._loop.time()
+        self._since = started
         try:
-            reply = door.hot_files.reply(place)
+            if (place := plain_get(door.buffer, size, self._plain_head)) is not None:
+                return self._get_plain(place)
+            upload = plain_put(door.buffer, size, self._plain_head)
+            if upload is None or len(upload[1]) > self._limits.body:
+                return False
+            place, data = upload
+            return self._put_plain(place, data)
+        finally:
+            if place is not None:
+                door.took(place.devid, started)
+
+    def _get_plain(self, place: Place) -> bool:
+        try:
+            reply = self._door.hot_files.reply(place)
         except OSError:  # it is told of the usual way
             return False
-        finally:
-            door.took(place.devid, started)
         if isinstance(reply, bytes):
-            door.answers[_PLAIN_ANSWER] += 1
-            door.outbox.reply(self._transport, reply)
-            self._since = started
+            self._reply_plain(_PLAIN_GET, reply)
         else:
             request = Request.plain(f"/dev{place.devid}/{place.path}")
             self._queue.append(request)
             self._send_file(request, reply)
             self._flow()
         return True
+
+    def _put_plain(self, place: Place, data: bytes) -> bool:
+        upload = Upload(self._devices, place, len(data), None)
+        try:
+            upload.store(data)
+        except (OSError, Refusal):  # it is told of the usual way
+            upload.abandon()
+            return False
+        self._reply_plain(_PLAIN_PUT, replies.page(200, keep_alive=True))
+        return True
+
+    def _reply_plain(self, what: tuple[bytes, bytes], reply: bytes) -> None:
+        self._door.answers[what] += 1
+        self._door.outbox.reply(self._transport, reply)
 
     # The requests, one after the other
 

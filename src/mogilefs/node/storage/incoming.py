@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import httptools
 
 from mogilefs.node.storage import replies
-from mogilefs.node.storage.requests import MAX_PLAIN, WANTED, Refusal, Request
+from mogilefs.node.storage.plain import MAX_HEAD
+from mogilefs.node.storage.requests import WANTED, Refusal, Request
 
 if TYPE_CHECKING:
     from mogilefs.node.storage.door import StorageDoor
@@ -29,6 +30,7 @@ class Incoming(asyncio.BufferedProtocol):
     def __init__(self, door: StorageDoor) -> None:
         self._door = door
         self._limits = door.limits
+        self._plain_head = min(MAX_HEAD, door.limits.head)
         self._loop = door.loop
         self._devices = door.devices
         self._parser = httptools.HttpRequestParser(self)
@@ -67,7 +69,7 @@ class Incoming(asyncio.BufferedProtocol):
     def buffer_updated(self, size: int) -> None:
         if self._closing:
             return
-        if size <= MAX_PLAIN and self._is_idle() and self._answer_plain(size):
+        if self._is_idle() and self._answer_plain(size):
             return
         self._received += size
         try:

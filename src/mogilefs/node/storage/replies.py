@@ -57,11 +57,17 @@ def head(status: int, fields: bytes, keep_alive: bool) -> bytes:
 
 def page(status: int, text: str = "", *, keep_alive: bool, body: bool = True) -> bytes:
     """A whole reply with a line or two for people; ``body=False`` answers HEAD."""
-    if status == 204:
-        return head(status, b"", keep_alive)
-    content = f"<h1>{status} - {REASONS[status]}</h1>\n{text}".encode("latin-1")
-    fields = b"Content-Type: text/html\r\nContent-Length: %d\r\n" % len(content)
+    fields, content = _lines(status, text)
     return head(status, fields, keep_alive) + (content if body else b"")
+
+
+@lru_cache(256)
+def _lines(status: int, text: str) -> tuple[bytes, bytes]:
+    """The headers that a page has of its own, and its content."""
+    if status == 204:
+        return b"", b""
+    content = f"<h1>{status} - {REASONS[status]}</h1>\n{text}".encode("latin-1")
+    return b"Content-Type: text/html\r\nContent-Length: %d\r\n" % len(content), content
 
 
 def file_head(

@@ -27,16 +27,6 @@ WANTED = frozenset(
 )
 """The headers that change an answer; the others are counted and forgotten."""
 
-MAX_PLAIN = 4096
-"""Bytes of a plain request at most; others are longer for a reason."""
-
-_VALUE = rb":[\t -~\x80-\xff]*\r\n"
-_PLAIN = re.compile(
-    rb"GET " + layout.FID_PATTERN.encode() + rb" HTTP/1\.1\r\n[Hh]ost" + _VALUE + rb"(?:"
-    rb"(?:User-Agent|Accept(?:-Encoding|-Language)?|X-Forwarded-[A-Za-z]+|X-Real-IP)" + _VALUE +
-    rb"|Connection: [Kk]eep-[Aa]live\r\n)*\r\n"
-)  # fmt: skip
-
 _ABSOLUTE = re.compile(r"(?i:https?)://[^/?#]*(?=[/?]|$)")
 
 
@@ -103,16 +93,6 @@ class Request:
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         return data
-
-
-def plain_place(data: bytearray, size: int) -> layout.Place | None:
-    """The file that a plain GET asks for: whole, and with nothing that changes the answer.
-
-    Nearly every request is one, and is recognised here in a third of the time that it takes to
-    parse it. None for all others, and what is not complete in the first ``size`` bytes.
-    """
-    found = _PLAIN.fullmatch(data, 0, size)
-    return None if found is None else layout.Place(int(found[1]), found[2].decode())
 
 
 def place_to_read(url: bytes) -> layout.Place | None:

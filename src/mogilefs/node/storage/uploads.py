@@ -93,8 +93,8 @@ class Upload:
         self._compare_md5()
         replaced = self._replaced() if self._room.limited else 0
         self._part.commit()
-        self._room.changed(self.received - replaced)
-        self.abandon()
+        self._room.changed(self.received - replaced, self._promised)
+        self._promised = 0
         return 200 if self._md5 is None else 201
 
     def _compare_md5(self) -> None:
@@ -117,9 +117,9 @@ class Upload:
         """Leave nothing behind and give the room back; nothing happens after ``finish``."""
         if self._part is not None:
             self._part.abandon()
-        if self._room is not None:
+        if self._room is not None and self._promised:
             self._room.give_back(self._promised)
-        self._promised = 0
+            self._promised = 0
 
 
 def refusal_of(error: OSError) -> Refusal:
