@@ -319,7 +319,7 @@ def test_a_disk_that_is_gone_is_left_out_also_unverified(node: Node, tracker: Tr
     fill(node, "file_on", "fid, devid", [(5000, 1), (5000, 50)])
     hold(tracker, ("get_paths domain=demo&key=two&noverify=1", {"paths": "2"}))
     shutil.rmtree(node.devices.directory(50))
-    until(lambda: not node.registry.reachable(50))
+    until(lambda: 50 not in node.registry.sources())
     hold(tracker, ("get_paths domain=demo&key=two&noverify=1", {"paths": "1"}))
     hold(tracker, ("set_state host=own&device=50&state=dead", "OK"))
 

@@ -27,10 +27,11 @@ S = TypeVar("S", bound=HasSpace)
 
 def draw(candidates: Sequence[S]) -> S:
     """One of ``candidates`` (not empty): at random, weighted by free space, among the emptiest."""
-    emptiest = sorted(candidates, key=attrgetter("free"), reverse=True)[:EMPTIEST]
-    point = chance.random() * sum([max(each.free, 1) for each in emptiest])
-    for each in emptiest:
-        point -= max(each.free, 1)
+    if len(candidates) > EMPTIEST:
+        candidates = sorted(candidates, key=attrgetter("free"), reverse=True)[:EMPTIEST]
+    point = chance.random() * sum([each.free or 1 for each in candidates])
+    for each in candidates:
+        point -= each.free or 1
         if point < 0:
             return each
-    return emptiest[-1]
+    return candidates[-1]

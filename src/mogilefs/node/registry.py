@@ -147,6 +147,7 @@ class Registry:
     """By devid; a device that the monitor has not seen yet is not there."""
     _class_names: dict[tuple[int, str], FileClass] = field(default_factory=dict)
     _targets: list[Target] | None = None
+    _sources: dict[int, Device] | None = None
     _write_urls: dict[int, str] = field(default_factory=dict)
     _read_urls: dict[int, str] = field(default_factory=dict)
     """Where the URLs of a device begin, if they are the same for every client."""
@@ -156,7 +157,7 @@ class Registry:
         self._load_domains()
         self._load_classes()
         self._load_hosts()
-        self._targets = None
+        self._targets = self._sources = None
         plain = [device for device in self.devices.values() if not device.host.altip]
         self._write_urls = {device.devid: _write_url(device, device.host.ip) for device in plain}
         self._read_urls = {device.devid: _read_url(device, device.host.ip) for device in plain}
@@ -221,12 +222,12 @@ class Registry:
     def observe(self, devid: int, seen: Observed) -> None:
         """Note what the monitor saw of a device."""
         self.observed[devid] = seen
-        self._targets = None
+        self._targets = self._sources = None
 
     def forget(self, devid: int) -> None:
         """Know no more what was seen of a device."""
         self.observed.pop(devid, None)
-        self._targets = None
+        self._targets = self._sources = None
 
     def targets(self) -> list[Target]:
         """The devices that take new files, by their own and their host's state and by what was
@@ -239,6 +240,20 @@ class Registry:
             ]
         return self._targets
 
+    def sources(self) -> dict[int, Device]:
+        """The devices that may be read and are not known to give nothing. To be left unchanged."""
+        if self._sources is None:
+            self._sources = {
+                devid: device
+                for devid, device in self.devices.items()
+                if device.readable and self._may_answer(devid)
+            }
+        return self._sources
+
+    def _may_answer(self, devid: int) -> bool:
+        observed = self.observed.get(devid)
+        return observed is None or observed.state != "unreachable"
+
     def seen_writable(self, devid: int) -> bool:
         """Has the monitor seen the device take bytes?"""
         observed = self.observed.get(devid)
@@ -248,11 +263,6 @@ class Registry:
         """Has the monitor seen the device give bytes?"""
         observed = self.observed.get(devid)
         return observed is not None and observed.state in ("writeable", "readable")
-
-    def reachable(self, devid: int) -> bool:
-        """Is the device not known to give nothing?"""
-        observed = self.observed.get(devid)
-        return observed is None or observed.state != "unreachable"
 
     def write_url(
         self, devid: int, fid: int, peer: str | None = None, zone: str | None = None

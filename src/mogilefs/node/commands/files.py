@@ -10,7 +10,7 @@ from ...wire import Request, to_bytes
 from ..catalog import Row
 from ..chance import chance
 from ..jobs.records import locations
-from ..registry import Device
+from ..registry import Registry
 from .copies import length as length_of
 from .copies import own_length, stored_checksum
 from .table import CommandError, Context, Values, command, number, required_key
@@ -43,53 +43,54 @@ def get_paths(ctx: Context, request: Request) -> Values | Awaitable[Values]:
     if not rows:
         raise CommandError("unknown_key", f"No file under key {key!r}")
     fid, length, _ = rows[0]
-    devices = ctx.registry.devices
-    held = [devices[row[2]] for row in rows if row[2] in devices]
+    devids = [devid for _, _, devid in rows]
     wanted = max(number(request.given("pathcount")), DEFAULT_PATHS)
-    readable = reading_order([d for d in held if ctx.registry.reachable(d.devid)])
     zone = request.given("zone")
+    best = _reading_order(ctx.registry, devids)
     if request.given("noverify") is not None:
-        return _paths(ctx, fid, readable[:wanted] or _last_resort(held, readable), zone)
-    if any(not ctx.node.own_host.owns(device.devid) for device in readable):
-        return _verified_paths(ctx, (fid, length), (held, readable), wanted, zone)
-    found = [device for device in readable if own_length(ctx, device.devid, fid) == length]
-    return _paths(ctx, fid, found[:wanted] or _last_resort(held, readable), zone)
+        return _paths(ctx, fid, best[:wanted] or _last_resort(ctx.registry, devids), zone)
+    if not all(map(ctx.node.own_host.owns, best)):
+        return _verified_paths(ctx, (fid, length), (devids, best), wanted, zone)
+    found = [devid for devid in best if own_length(ctx, devid, fid) == length]
+    return _paths(ctx, fid, found[:wanted] or _last_resort(ctx.registry, devids), zone)
 
 
-def _last_resort(held: list[Device], readable: list[Device]) -> list[Device]:
+def _reading_order(registry: Registry, devids: Sequence[int]) -> list[int]:
+    """Those that may be read, drawn by weight; what is being drained comes last."""
+    sources = registry.sources()
+    readable = [sources[devid] for devid in devids if devid in sources]
+    if len(readable) > 1:
+        readable.sort(key=lambda d: (d.status == "drain", -chance.random() * max(d.weight, 1e-9)))
+    return [device.devid for device in readable]
+
+
+def _last_resort(registry: Registry, devids: Sequence[int]) -> list[int]:
     """A device that cannot be read now, where no other has the file."""
-    return [device for device in held if device not in readable][:1]
+    known, sources = registry.devices, registry.sources()
+    return [devid for devid in devids if devid in known and devid not in sources][:1]
 
 
 async def _verified_paths(
     ctx: Context,
     file: tuple[int, int],
-    devices: tuple[list[Device], list[Device]],
+    devids: tuple[Sequence[int], Sequence[int]],
     wanted: int,
     zone: str | None,
 ) -> Values:
     fid, length = file
-    held, readable = devices
-    found: list[Device] = []
-    for device in readable:
-        if len(found) < wanted and await length_of(ctx, device.devid, fid) == length:
-            found.append(device)
-    return _paths(ctx, fid, found or _last_resort(held, readable), zone)
+    held, best = devids
+    found: list[int] = []
+    for devid in best:
+        if len(found) < wanted and await length_of(ctx, devid, fid) == length:
+            found.append(devid)
+    return _paths(ctx, fid, found or _last_resort(ctx.registry, held), zone)
 
 
-def _paths(ctx: Context, fid: int, devices: Sequence[Device], zone: str | None) -> Values:
-    values: Values = {"paths": len(devices)}
-    for index, device in enumerate(devices, 1):
-        values[f"path{index}"] = ctx.registry.read_url(device.devid, fid, ctx.peer, zone)
+def _paths(ctx: Context, fid: int, devids: Sequence[int], zone: str | None) -> Values:
+    values: Values = {"paths": len(devids)}
+    for index, devid in enumerate(devids, 1):
+        values[f"path{index}"] = ctx.registry.read_url(devid, fid, ctx.peer, zone)
     return values
-
-
-def reading_order(devices: list[Device]) -> list[Device]:
-    """Those that may be read, drawn by weight; what is being drained comes last."""
-    readable = [device for device in devices if device.readable]
-    if len(readable) > 1:
-        readable.sort(key=lambda d: (d.status == "drain", -chance.random() * max(d.weight, 1e-9)))
-    return readable
 
 
 @command("file_info")

@@ -73,6 +73,8 @@ def command(name: str) -> Callable[[C], C]:
 
 MAX_NUMBER = 2**63 - 1
 MAX_DIGITS = 40
+SAFE_DIGITS = 19
+"""A number of fewer digits is below MAX_NUMBER."""
 
 _LEADING_NUMBER = re.compile(r"\s*([+-]?\d+)")
 
@@ -82,7 +84,11 @@ def number(text: str | None) -> int:
 
     What SQLite could not hold becomes the largest number that it can.
     """
-    match = _LEADING_NUMBER.match(text or "")
+    if not text:
+        return 0
+    if text.isdecimal() and text.isascii() and len(text) < SAFE_DIGITS:  # nearly every number
+        return int(text)
+    match = _LEADING_NUMBER.match(text)
     return max(-MAX_NUMBER, min(int(match[1][:MAX_DIGITS]), MAX_NUMBER)) if match else 0
 
 
