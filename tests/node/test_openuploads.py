@@ -60,6 +60,19 @@ def test_an_upload_that_lasts_has_a_row_until_it_is_closed(farm: Farm, tracker: 
     assert farm.client.read("lasting") == b"bytes"
 
 
+def test_a_row_that_cannot_be_written_is_written_when_it_can(
+    farm: Farm, tracker: Tracker, caplog: pytest.LogCaptureFixture
+) -> None:
+    Upload(tracker, "first")  # which reserves numbers for those to come
+    farm.rows("ALTER TABLE tempfile RENAME TO away")
+    upload = Upload(tracker, "lasting")
+    until(lambda: "only in memory" in caplog.text)
+    assert upload.close(tracker) == "OK"
+    lasting = Upload(tracker, "lasting")
+    farm.rows("ALTER TABLE away RENAME TO tempfile")
+    until(lambda: farm.rows(ROW, lasting.fid))
+
+
 @pytest.mark.parametrize("has_row", [False, True])
 def test_an_upload_ends_once(farm: Farm, tracker: Tracker, has_row: bool) -> None:
     upload = Upload(tracker, "twice")

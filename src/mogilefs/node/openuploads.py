@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from dataclasses import dataclass
-from sqlite3 import Connection
 
 from ..wire import to_bytes
 from .catalog import Catalog
@@ -77,7 +77,7 @@ class OpenUploads:
         return OpenUpload(fid, classid, dmid, key, created, numbers, written=True)
 
     async def write(self, *, durable: bool = False) -> None:
-        """Give each upload that has none its row. Raises CatalogError."""
+        """Give each upload that has none its row. Raises CatalogError, sqlite3.Error."""
         new = [upload for upload in self._known.values() if not upload.written]
         if not new:
             return
@@ -89,7 +89,7 @@ class OpenUploads:
             upload.written = True
         try:
             await self._catalog.write(lambda db: db.executemany(_INSERT, rows), durable=durable)
-        except CatalogError:
+        except BaseException:
             for upload in new:
                 upload.written = False
             raise
@@ -103,12 +103,12 @@ class OpenUploads:
     async def _write_or_try_again(self) -> None:
         try:
             await self.write()
-        except CatalogError as error:
+        except (CatalogError, sqlite3.Error) as error:
             log.warning("open uploads are only in memory: %s", error)
             self._write_soon()
 
     async def stop(self) -> None:
-        """Write what is still open. Raises CatalogError."""
+        """Write what is still open. Raises CatalogError, sqlite3.Error."""
         if self._timer is not None:
             self._timer.cancel()
         if self._writing is not None:
@@ -121,12 +121,12 @@ def _text(upload: OpenUpload) -> str:
 
 
 _INSERT = (
-    "INSERT INTO tempfile (fid, createtime, classid, dmid, dkey, devids)"
+    "INSERT OR IGNORE INTO tempfile (fid, createtime, classid, dmid, dkey, devids)"
     " VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?)"
 )
 
 
-def forget(db: Connection, upload: OpenUpload) -> bool:
+def forget(db: sqlite3.Connection, upload: OpenUpload) -> bool:
     """Delete the row of an upload that ends; False where another ended it before."""
     if not upload.written:
         return True
