@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,8 +114,11 @@ class Farm:
 
     def copies(self, fid: int) -> dict[int, bytes]:
         """The bytes of a file on each device that has them."""
-        paths = {devid: self.copy(devid, fid) for devid in self.node.device_numbers}
-        return {devid: path.read_bytes() for devid, path in paths.items() if path.exists()}
+        found = {}
+        for devid in self.node.device_numbers:
+            with suppress(FileNotFoundError):  # or deleted in this moment
+                found[devid] = self.copy(devid, fid).read_bytes()
+        return found
 
     def fids_on_disk(self) -> set[int]:
         return {int(path.stem) for path in self.directory.glob("dev*/*/*/*/*.fid")}
