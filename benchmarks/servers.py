@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from pathlib import Path
 
 START_TIMEOUT = 60.0
 """Seconds a server may take to start (a node with a million keys is measured, too)."""
+
+SETTLE_TIMEOUT = 30.0
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -50,6 +53,15 @@ class Server:
     def cpu(self) -> float:
         """Seconds of CPU that it and its children have used."""
         return sum(_cpu_of(pid) for pid in _family(self.process.pid))
+
+    def settle(self) -> None:
+        """Wait until a node has deleted what was replaced; TimeoutError after SETTLE_TIMEOUT."""
+        deadline = time.monotonic() + SETTLE_TIMEOUT
+        with contextlib.closing(sqlite3.connect(self.directory / "mogilefs.sqlite")) as catalogue:
+            while catalogue.execute("SELECT 1 FROM file_to_delete2").fetchone():
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{self.directory} has files to delete for ever")
+                time.sleep(0.02)
 
     def memory(self) -> float:
         """MiB that it holds in memory now."""

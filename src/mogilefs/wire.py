@@ -99,10 +99,12 @@ def encode_request(command: str, args: str, callid: str | None = None) -> bytes:
 
 def decode_request(line: bytes) -> Request:
     """A request from its line (without the line end), read as leniently as the original does."""
-    match = _REQUEST.match(line)
-    assert match is not None  # the pattern matches every line
-    command = match[1].decode("ascii").lower()
-    args = to_text(match[2])
+    name, _, args = to_text(line).partition(" ")
+    if not name.isidentifier() or not name.isascii() or args[:1].isspace():  # seldom
+        match = _REQUEST.match(line)
+        assert match is not None  # the pattern matches every line
+        name, args = match[1].decode("ascii"), to_text(match[2])
+    command = name.lower()
     return Request(command, (_plain_pairs(args) or _odd_arguments(args)) if args else {})
 
 
@@ -162,12 +164,16 @@ Reply = Ok | Err
 def encode_reply(reply: Reply) -> bytes:
     """One reply line, as a tracker sends it."""
     if isinstance(reply, Ok):
-        values = reply.values
-        if reply.callid is not None:
-            values = {**values, "callid": reply.callid}
-        return f"OK {arguments(values)}\r\n".encode("ascii")
+        return encode_ok(reply.values, reply.callid)
     echoed = "" if reply.callid is None else f" {escape(reply.callid)}"
     return f"ERR {reply.code} {escape(reply.text)}{echoed}\r\n".encode("ascii")
+
+
+def encode_ok(values: Mapping[str, object], callid: str | None = None) -> bytes:
+    """The line of an ``Ok``; its values may be numbers, and None is left out."""
+    if callid is not None:
+        values = {**values, "callid": callid}
+    return f"OK {arguments(values)}\r\n".encode("ascii")
 
 
 def decode_reply(line: bytes) -> Reply:

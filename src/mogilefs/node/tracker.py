@@ -16,7 +16,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from ..errors import ProtocolError
-from ..wire import Err, LineBuffer, Ok, Request, decode_request, encode_reply, to_text
+from ..wire import Err, LineBuffer, Request, decode_request, encode_ok, encode_reply, to_text
 from .commands import COMMANDS, CommandError, Context, Values
 from .commands.manage import manage
 from .eager import begin
@@ -279,7 +279,7 @@ class TrackerConnection(asyncio.Protocol):
         stats.recent.append((self.context.peer or "", line, seconds))
         if isinstance(result, dict):
             stats.note(request.command, seconds, ok=True)
-            return encode_reply(Ok(result, callid))
+            return encode_ok(result, callid)
         if result.code != "unknown_command":
             stats.note(request.command, seconds, ok=False)
         return encode_reply(Err(result.code, result.text, callid))
