@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from asgiref.sync import async_to_sync
 
 from mogilefs import AsyncClient, Client
-from mogilefs.steps import CHUNK
+from mogilefs.steps import BULK
 
 from .http import Span
 from .pathcache import Place
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SMALL: Final = 64 * 1024
 """Up to so many bytes are read at once: a replica that breaks off then is still a clean error."""
 
-PIECE: Final = CHUNK // 2
+PIECE: Final = BULK // 4
 """So many bytes of a large file go to the ASGI server at once. Django cuts after 64 KiB, which is
 53 bytes more than a packet on loopback holds, and each packet wakes the reader."""
 
@@ -59,7 +59,7 @@ class AsyncBody(AsyncIterator[bytes]):
     """A file's bytes for ASGI: no thread waits, neither for the replica nor for the browser."""
 
     def __init__(self, first: bytes, stream: AsyncStream | None = None) -> None:
-        self._ready = first
+        self._chunk, self._at = first, 0
         self._stream = stream
         self._loop = asyncio.get_running_loop() if stream else None
 
@@ -80,11 +80,13 @@ class AsyncBody(AsyncIterator[bytes]):
         return cls(await stream.__anext__(), stream)
 
     async def __anext__(self) -> bytes:
-        data = self._ready or await self._receive()
-        self._ready = b""
-        if len(data) > SMALL:
-            data, self._ready = data[:PIECE], data[PIECE:]
-        return data
+        if self._at >= len(self._chunk):
+            self._chunk, self._at = await self._receive(), 0
+        if len(self._chunk) <= SMALL:
+            piece, self._chunk = self._chunk, b""
+            return piece
+        self._at += PIECE
+        return self._chunk[self._at - PIECE : self._at]
 
     async def _receive(self) -> bytes:
         if self._stream is None:
