@@ -15,7 +15,7 @@ from .config import Address
 from .content import Content
 from .errors import ContentMismatch, ProtocolError
 from .pool import Health, Pool
-from .steps import CHUNK, Link, Network, Op
+from .steps import BULK, CHUNK, Link, Network, Op
 
 MAX_HEAD_BYTES = 64 * 1024
 """The longest status line and headers; storage nodes send some hundred bytes."""
@@ -272,7 +272,7 @@ def _send(link: Link, head: bytes, content: Content, size: int) -> Op[bytes]:
     pending, left = head, size
     yield from content.rewind()
     while left:
-        chunk = yield from content.read(min(left, CHUNK))
+        chunk = yield from content.read(min(left, BULK))
         if not chunk:
             raise ContentMismatch(f"the content ended after {size - left} of {size} bytes")
         left -= len(chunk)
