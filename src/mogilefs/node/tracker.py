@@ -42,6 +42,9 @@ MAX_BYTES_AHEAD = 2**20
 MAX_HELD_BYTES = 64 * 2**20
 """Bytes of unfinished lines in all connections together; who goes beyond it is closed."""
 
+READ_BYTES = 64 * 2**10
+"""Bytes read from a connection at once. All share one buffer, for each read is used up at once."""
+
 LINE_SECONDS = 120.0
 """How long a client may take to finish a line it has begun, or to read its replies."""
 
@@ -63,6 +66,7 @@ class TrackerDoor:
         self.outbox = Outbox()
         self.watchers = Watchers()
         self.connections: set[TrackerConnection] = set()
+        self.buffer = bytearray(READ_BYTES)
         self.held = 0
         """Bytes of lines that are not complete yet."""
         self._server: asyncio.Server | None = None
@@ -99,7 +103,7 @@ class TrackerDoor:
                 connection.close_if_stuck(now)
 
 
-class TrackerConnection(asyncio.Protocol):
+class TrackerConnection(asyncio.BufferedProtocol):
     """One client."""
 
     def __init__(self, door: TrackerDoor) -> None:
@@ -138,10 +142,13 @@ class TrackerConnection(asyncio.Protocol):
         self._door.held -= self._held
         self._held = 0
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._door.buffer
+
+    def buffer_updated(self, size: int) -> None:
         self._since = time.monotonic()
         try:
-            self._take(data)
+            self._take(bytes(memoryview(self._door.buffer)[:size]))
         except ProtocolError as error:
             log.warning("closed %s: %s", self.context.peer, error)
             self._door.outbox.reply(self.transport, encode_reply(Err("bad_params", str(error))))
