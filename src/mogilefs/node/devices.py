@@ -14,7 +14,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -23,7 +23,7 @@ from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
 from mogilefs.node.chance import chance
 from mogilefs.node.layout import Place
-from mogilefs.node.parts import Part, open_file, open_regular, sweep
+from mogilefs.node.parts import Part, open_file, open_regular, sweep, unlink_all
 from mogilefs.node.space import Room, Space
 from mogilefs.node.syncs import Commit, Durability, Syncs
 from mogilefs.node.usage import usage_text
@@ -157,30 +157,26 @@ class Devices:
             return {}
 
     def _remove_all(self, devid: int, fids: Sequence[int]) -> dict[int, OSError]:
-        refused = {}
-        for fid in fids:
-            try:
-                self.remove(devid, layout.file_path(fid))
-            except OSError as error:
-                refused[fid] = error
-        return refused
+        paths = {layout.file_path(fid): fid for fid in fids}
+        _, refused = self._unlink(devid, paths)
+        return {paths[path]: error for path, error in refused.items()}
 
     def remove(self, devid: int, path: str) -> bool:
         """The same for any path below a device, in the caller's own thread."""
         try:
-            base = self.base(devid)
-            fd = open_file(base, path)
-        except (FileNotFoundError, NotADirectoryError):
+            removed, refused = self._unlink(devid, [path])
+        except (FileNotFoundError, NotADirectoryError):  # the device itself is missing
             return False
-        try:
-            size = os.fstat(fd).st_size
-            os.unlink(f"{base}/{path}")
-        except FileNotFoundError:  # somebody else was quicker
-            return False
-        finally:
-            os.close(fd)
-        self.room(devid).changed(-size)
-        return True
+        if refused:
+            raise refused[path]
+        return bool(removed)
+
+    def _unlink(
+        self, devid: int, paths: Iterable[str]
+    ) -> tuple[dict[str, int], dict[str, OSError]]:
+        removed, refused = unlink_all(self.base(devid), paths)
+        self.room(devid).changed(-sum(removed.values()))
+        return removed, refused
 
     async def checksum(self, devid: int, fid: int, algorithm: str) -> str:
         """The digest of a file in lower-case hex; ``algorithm`` is one of ``wire.CHECKSUMS``."""

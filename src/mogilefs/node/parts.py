@@ -12,6 +12,7 @@ import itertools
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 INCOMING = ".incoming"
@@ -62,6 +63,48 @@ def open_regular(device: str, path: str, entry: str | None = None) -> tuple[int,
 def open_file(device: str, path: str) -> int:
     """The same, where only the file itself is wanted."""
     return open_regular(device, path)[0]
+
+
+def unlink_all(device: str, paths: Iterable[str]) -> tuple[dict[str, int], dict[str, OSError]]:
+    """Remove files below the real directory ``device``.
+
+    Returns the lengths in bytes of those that are gone, and what went wrong with others, by path;
+    one that was not there is in neither.
+    """
+    removed: dict[str, int] = {}
+    refused: dict[str, OSError] = {}
+    for parent, group in itertools.groupby(sorted(paths), lambda path: path.rpartition("/")[0]):
+        members = list(group)
+        try:
+            directory = open_within(device, parent, os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            refused.update(dict.fromkeys(members, error))
+            continue
+        try:
+            _unlink_in(directory, members, removed, refused)
+        finally:
+            os.close(directory)
+    return removed, refused
+
+
+def _unlink_in(
+    directory: int, paths: Iterable[str], removed: dict[str, int], refused: dict[str, OSError]
+) -> None:
+    for path in paths:
+        name = path.rpartition("/")[2]
+        try:
+            found = os.lstat(name, dir_fd=directory)
+            if not stat.S_ISREG(found.st_mode):
+                raise PermissionError(f"{path} is no file")
+            os.unlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            refused[path] = error
+        else:
+            removed[path] = found.st_size
 
 
 def make_directories(device: str, path: str) -> None:

@@ -48,10 +48,13 @@ class Delete(QueueJob[Group]):
         super().__init__(context.timings.poll, context.timings.workers)
         self._context = context
         self._gathering: asyncio.TimerHandle | None = None
+        self._has_more = False
 
     def wake(self) -> None:
         """There is something to do, but nobody waits for it: soon, with whatever else comes."""
-        if self._gathering is None:
+        if self._has_more:
+            super().wake()
+        elif self._gathering is None:
             loop = asyncio.get_running_loop()
             self._gathering = loop.call_later(self._context.timings.gather, self._gathered)
 
@@ -60,15 +63,16 @@ class Delete(QueueJob[Group]):
         super().wake()
 
     async def stop(self) -> None:
+        await super().stop()
         if self._gathering is not None:
             self._gathering.cancel()
-        await super().stop()
 
     def due(self, limit: int) -> list[Group]:
         claims = self._context.claims
         most = limit * GROUP
         rows = self._context.catalog.read(_DUE, (records.now(), most + len(claims)))
         claimed = claims.pick(map(Queued._make, rows), most)
+        self._has_more = len(claimed) == most
         return [claimed[start : start + GROUP] for start in range(0, len(claimed), GROUP)]
 
     def done(self, item: Group) -> None:
@@ -76,11 +80,11 @@ class Delete(QueueJob[Group]):
             self._context.claims.release(queued.fid)
 
     async def work(self, item: Group) -> None:
-        doomed = [queued for queued in item if not self._lives(queued.fid)]
-        living = [queued.fid for queued in item if queued not in doomed]
-        for fid in living:
+        living = records.in_use(self._context.catalog, [queued.fid for queued in item])
+        for fid in sorted(living):
             log.error("fid %d was queued for deletion, but is in use: it stays", fid)
-        waits = await self._remove({queued: self._copies(queued.fid) for queued in doomed})
+        doomed = [queued for queued in item if queued.fid not in living]
+        waits = await self._remove(self._copies(doomed))
         settled = [
             Settled(
                 queued.fid,
@@ -90,21 +94,16 @@ class Delete(QueueJob[Group]):
             for queued, copies in waits.items()
         ]
         await self._context.catalog.write(
-            lambda db: _settle_all(db, living, settled), durable=False
+            lambda db: _settle_all(db, sorted(living), settled), durable=False
         )
 
-    def _lives(self, fid: int) -> bool:
-        """Is it a file, or an upload that may still become one?"""
-        return bool(
-            self._context.catalog.read(
-                "SELECT 1 FROM file WHERE fid = :fid UNION SELECT 1 FROM tempfile WHERE fid = :fid",
-                {"fid": fid},
-            )
-        )
-
-    def _copies(self, fid: int) -> list[int]:
-        known = records.locations(self._context.catalog, fid)
-        return [*known, *self._context.replicas.strays(fid, known)]
+    def _copies(self, group: Group) -> dict[Queued, list[int]]:
+        """The devices that each file is on, whether the catalogue knows it or not."""
+        known = records.locations_of(self._context.catalog, [queued.fid for queued in group])
+        strays = self._context.replicas.strays
+        return {
+            queued: [*known[queued.fid], *strays(queued.fid, known[queued.fid])] for queued in group
+        }
 
     async def _remove(
         self, copies: Mapping[Queued, Sequence[int]]
@@ -148,23 +147,23 @@ class Delete(QueueJob[Group]):
 
 
 def _settle_all(db: Connection, living: Sequence[int], settled: Sequence[Settled]) -> None:
-    """Forget what was queued by mistake, and note what became of the others."""
-    db.executemany("DELETE FROM file_to_delete2 WHERE fid = ?", [(fid,) for fid in living])
-    for one in settled:
-        _settle(db, one)
+    """Forget what was queued by mistake, and note what became of the others.
 
-
-def _settle(db: Connection, settled: Settled) -> None:
-    """Note which copies are gone; with all of them, everything that is known of the file."""
-    fid, removed, wait = settled
+    Which of their copies are gone; with all of them, everything that is known of the file.
+    """
     db.executemany(
-        "DELETE FROM file_on WHERE fid = ? AND devid = ?", [(fid, devid) for devid in removed]
+        "DELETE FROM file_on WHERE fid = ? AND devid = ?",
+        [(one.fid, devid) for one in settled for devid in one.removed],
     )
-    if wait is not None:
-        db.execute(_POSTPONE, (records.now() + wait, fid))
-        return
-    for table in ("checksum", "file_to_replicate", "file_to_queue", "file_to_delete2"):
-        db.execute(f"DELETE FROM {table} WHERE fid = ?", (fid,))  # noqa: S608 - constant names
+    db.executemany(
+        _POSTPONE, [(records.now() + one.wait, one.fid) for one in settled if one.wait is not None]
+    )
+    gone = [(one.fid,) for one in settled if one.wait is None]
+    for table in ("checksum", "file_to_replicate", "file_to_queue"):
+        db.executemany(f"DELETE FROM {table} WHERE fid = ?", gone)  # noqa: S608 - constant names
+    db.executemany(
+        "DELETE FROM file_to_delete2 WHERE fid = ?", [*gone, *((fid,) for fid in living)]
+    )
 
 
 _POSTPONE = (

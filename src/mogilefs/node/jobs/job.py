@@ -110,7 +110,7 @@ class QueueJob(Job, Generic[Item]):
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._woken.set()
+        self.wake()
 
     async def _guard(self, item: Item) -> None:
         try:

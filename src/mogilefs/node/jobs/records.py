@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 
@@ -59,6 +59,29 @@ def locations(catalog: Catalog, fid: int) -> list[int]:
         devid
         for (devid,) in catalog.read("SELECT devid FROM file_on WHERE fid = ? ORDER BY 1", (fid,))
     ]
+
+
+def locations_of(catalog: Catalog, fids: Sequence[int]) -> dict[int, list[int]]:
+    """The same for several files, by fid."""
+    found: dict[int, list[int]] = {fid: [] for fid in fids}
+    sql = f"SELECT fid, devid FROM file_on WHERE fid IN ({_marks(fids)}) ORDER BY 1, 2"  # noqa: S608 - only marks
+    for fid, devid in catalog.read(sql, fids):
+        found[fid].append(devid)
+    return found
+
+
+def in_use(catalog: Catalog, fids: Sequence[int]) -> set[int]:
+    """Those that are files, or uploads that may still become files."""
+    marks = _marks(fids)
+    found: set[int] = set()
+    for table in ("file", "tempfile"):
+        rows = catalog.read(f"SELECT fid FROM {table} WHERE fid IN ({marks})", fids)  # noqa: S608 - constant names, marks
+        found.update(fid for (fid,) in rows)
+    return found
+
+
+def _marks(fids: Sequence[int]) -> str:
+    return ",".join("?" * len(fids))
 
 
 def checksum(catalog: Catalog, fid: int) -> Checksum | None:
