@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
@@ -27,7 +27,7 @@ from mogilefs.node.parts import Part, open_file, open_regular, sweep, unlink_all
 from mogilefs.node.space import Room, Space
 from mogilefs.node.syncs import Commit, Durability, Syncs
 from mogilefs.node.usage import usage_text
-from mogilefs.node.writer import Function
+from mogilefs.node.writer import Change, Function
 from mogilefs.wire import CHECKSUMS
 
 T = TypeVar("T")
@@ -246,12 +246,12 @@ class Devices:
 
     # Durability
 
-    async def fsync(self, devid: int, fid: int, then: Function | None = None) -> Any:
+    async def fsync(self, devid: int, fid: int, *then: Function) -> Sequence[Change]:
         """Make a file on a device durable: its bytes, its entry, and directories that are new.
 
-        ``then`` is a change of the catalogue to be committed when the file is durable; its result
-        is returned. ``FileNotFoundError`` where the file is missing. With ``durable=False``
-        nothing waits for the disk.
+        ``then`` are changes of the catalogue to be committed together when the file is durable;
+        they are returned, each with its outcome. ``FileNotFoundError`` where the file is missing.
+        With ``durable=False`` nothing waits for the disk.
         """
         if devid not in self._syncs:
             self._syncs[devid] = Syncs(self._durability, self._commit, self.threads(devid))

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import Any
+from itertools import islice
 
 from .writer import Change, Function
 
@@ -88,15 +88,15 @@ def _error(sync: Callable[[str], None], path: str) -> OSError | None:
 
 
 class Job:
-    """A file to be made durable, the change of the catalogue that may follow, what became of it."""
+    """A file to be made durable, the changes of the catalogue that follow, what became of it."""
 
-    __slots__ = ("change", "error", "future", "path", "result")
+    __slots__ = ("error", "functions", "future", "made", "path")
 
-    def __init__(self, path: str, change: Function | None) -> None:
+    def __init__(self, path: str, functions: Sequence[Function]) -> None:
         self.path = path
-        self.change = change
+        self.functions = functions
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.result: Any = None
+        self.made: Sequence[Change] = ()
         self.error: BaseException | None = None
 
 
@@ -112,18 +112,18 @@ class Syncs:
         self._begun = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def sync(self, path: str, change: Function | None) -> Any:
-        """Wait until a file is durable and ``change`` committed; returns what that returned.
+    async def sync(self, path: str, functions: Sequence[Function]) -> Sequence[Change]:
+        """Wait until a file is durable and the changes that are to follow are committed.
 
-        Raises what went wrong: OSError, a CatalogError.
+        Returns these, each with its own outcome. Raises what went wrong before: OSError.
         """
-        job = Job(path, change)
+        job = Job(path, functions)
         self._waiting.append(job)
         self._begin()
         await job.future
         if job.error is not None:
             raise job.error
-        return job.result
+        return job.made
 
     def _begin(self) -> None:
         """Give what waits to a thread, unless others are at work and have not been for long."""
@@ -152,13 +152,13 @@ class Syncs:
         self._commit_for([job for job in jobs if job.error is None])
 
     def _commit_for(self, jobs: Sequence[Job]) -> None:
-        told = [(job, job.change) for job in jobs if job.change is not None]
-        if not told:
+        functions = [function for job in jobs for function in job.functions]
+        if not functions:
             return
         assert self._commit is not None, "these devices have no catalogue"
-        changes = self._commit([function for _, function in told])
-        for (job, _), change in zip(told, changes, strict=True):
-            job.result, job.error = change.result, change.error
+        made = iter(self._commit(functions))
+        for job in jobs:
+            job.made = list(islice(made, len(job.functions)))
 
     def _finish(self, jobs: Sequence[Job], work: Future[None]) -> None:
         self._groups -= 1

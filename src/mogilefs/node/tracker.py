@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import ProtocolError
 from ..wire import Err, LineBuffer, Request, decode_request, encode_ok, encode_reply, to_text
 from .commands import COMMANDS, CommandError, Context, Values
+from .commands.files import rename_ahead
 from .commands.manage import manage
 from .eager import begin
 from .listening import stop_listening
@@ -223,12 +224,14 @@ class TrackerConnection(asyncio.BufferedProtocol):
             return
         self.transport.abort()
 
-    def _advance(self) -> None:
+    def _advance(self, *answered: bytes) -> None:
         """Answer the lines that wait, until one has to wait itself."""
-        replies: list[bytes] = []
+        replies = list(answered)
         while self._lines and self._writable and not self.transport.is_closing():
             line = self._lines.popleft()
             self._ahead -= len(line)
+            if self._lines and line.startswith(b"create_close "):
+                self.context.ahead = rename_ahead(self.context, self._lines[0])
             answer = self._answer(line)
             if not isinstance(answer, bytes):
                 self.running = asyncio.create_task(self._finish(answer))
@@ -246,8 +249,7 @@ class TrackerConnection(asyncio.BufferedProtocol):
         reply = await answer
         self.running = None
         if not self.transport.is_closing():
-            self._door.outbox.reply(self.transport, reply)
-            self._advance()
+            self._advance(reply)
 
     def _answer(self, line: bytes) -> bytes | Awaitable[bytes]:
         """The reply to a line, or what will become one. An empty line gets none."""

@@ -6,14 +6,15 @@ import sqlite3
 import time
 from collections.abc import Awaitable, Sequence
 
-from ...wire import Request, to_bytes
+from ...wire import Request, decode_request, to_bytes
 from ..catalog import Row
 from ..chance import chance
 from ..jobs.records import locations
 from ..registry import Registry
+from ..writer import Function
 from .copies import length as length_of
 from .copies import own_length, stored_checksum
-from .table import CommandError, Context, Values, command, number, required_key
+from .table import Ahead, CommandError, Context, Values, command, number, required_key
 
 DEFAULT_PATHS = 2
 """Paths that get_paths gives, at least, where there are as many."""
@@ -148,10 +149,28 @@ def _delete(db: sqlite3.Connection, dmid: int, key: str) -> None:
 @command("rename")
 async def rename(ctx: Context, request: Request) -> Values:
     """Give a file another key, unless that is taken."""
+    ahead, ctx.ahead = ctx.ahead, None
+    if ahead is not None and ahead.made is not None:
+        ahead.made.outcome()
+    else:
+        await ctx.catalog.write(_renaming(ctx, request))
+    return {}
+
+
+def rename_ahead(ctx: Context, line: bytes) -> Ahead | None:
+    """What a line that comes next will change, if it is a good ``rename``."""
+    if not line.startswith(b"rename "):
+        return None
+    try:
+        return Ahead(_renaming(ctx, decode_request(line)))
+    except CommandError:  # to be told when it is the line's turn
+        return None
+
+
+def _renaming(ctx: Context, request: Request) -> Function:
     domain = ctx.domain(request)
     old, new = required_key(request, "from_key"), required_key(request, "to_key")
-    await ctx.catalog.write(lambda db: _rename(db, domain.dmid, old, new))
-    return {}
+    return lambda db: _rename(db, domain.dmid, old, new)
 
 
 def _rename(db: sqlite3.Connection, dmid: int, old: str, new: str) -> None:

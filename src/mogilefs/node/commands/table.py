@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..catalog import Catalog
     from ..node import Node
     from ..registry import Domain, Registry
+    from ..writer import Change, Function
 
 Values = dict[str, Any]
 """The values of an ``OK``: text or numbers."""
@@ -28,12 +29,24 @@ class CommandError(Exception):
 
 
 @dataclass
+class Ahead:
+    """A change that the connection's next line asks for: it may be made together with this one's.
+
+    ``made``: what became of it, once it has been.
+    """
+
+    function: Function
+    made: Change | None = None
+
+
+@dataclass
 class Context:
     """Who asks, and the node that is asked."""
 
     node: Node
     peer: str | None
     """The client's address, None where it has none."""
+    ahead: Ahead | None = None
 
     @property
     def catalog(self) -> Catalog:

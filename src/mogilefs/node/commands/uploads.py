@@ -242,10 +242,16 @@ async def _make_durable(ctx: Context, stored: _Stored) -> bool:
     change = partial(_store, stored=stored)
     if not (node.durable and node.own_host.owns(upload.devid)):
         return await ctx.catalog.write(change, quick=True)
+    ahead = ctx.ahead
     try:
-        replaced: bool = await node.devices.fsync(upload.devid, upload.fid, then=change)
+        made, *others = await node.devices.fsync(
+            upload.devid, upload.fid, change, *([ahead.function] if ahead else [])
+        )
     except OSError as error:
         raise CommandError("size_verify_error", f"Fid {upload.fid}: {error}") from error
+    if ahead:
+        [ahead.made] = others
+    replaced: bool = made.outcome()
     return replaced
 
 
