@@ -78,6 +78,16 @@ async def test_a_link_below_a_device_is_never_followed(devices, tmp_path):
     assert files(tmp_path / "dev1") == []
 
 
+async def test_a_file_behind_a_linked_directory_is_not_taken_for_deleted(devices, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "0000000001.fid").write_text("outside")
+    (tmp_path / "dev1/0/000").mkdir(parents=True)
+    (tmp_path / "dev1/0/000/000").symlink_to(outside)
+    assert list(await devices.delete_all(1, [1, 1001])) == [1]
+    assert (outside / "0000000001.fid").read_text() == "outside"
+
+
 async def test_a_copy_is_whole_verified_and_durable(devices, tmp_path):
     content = os.urandom(3 * 2**20 + 1)
     place(devices, 1, 12345678901, content)

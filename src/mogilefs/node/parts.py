@@ -77,7 +77,7 @@ def unlink_all(device: str, paths: Iterable[str]) -> tuple[dict[str, int], dict[
         members = list(group)
         try:
             directory = open_within(device, parent, os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             continue
         except OSError as error:
             refused.update(dict.fromkeys(members, error))
