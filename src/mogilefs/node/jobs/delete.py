@@ -51,7 +51,10 @@ class Delete(QueueJob[Group]):
         self._has_more = False
 
     def wake(self) -> None:
-        """There is something to do, but nobody waits for it: soon, with whatever else comes."""
+        """There is something to do, but nobody waits for it: soon, with whatever else comes.
+
+        At once where the queue held more than was taken from it the last time.
+        """
         if self._has_more:
             super().wake()
         elif self._gathering is None:
