@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from . import wire
-from .errors import InvalidKey, ProtocolError
+from .errors import ConfigurationError, InvalidKey, ProtocolError
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def checked_key(key: str) -> str:
         return key
     try:
         size = len(wire.to_bytes(key))
-    except UnicodeEncodeError as error:
+    except ConfigurationError as error:
         raise InvalidKey(f"a key that is no text: {key!r}") from error
     if size > wire.MAX_KEY_BYTES:
         raise InvalidKey(f"a key of more than {wire.MAX_KEY_BYTES} bytes of UTF-8: {key!r}")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .errors import ProtocolError
+from .errors import ConfigurationError, ProtocolError
 
 CHECKSUMS = {"MD5": "md5", "SHA-1": "sha1"}
 """MogileFS's names of the checksums that it keeps, and hashlib's."""
@@ -37,8 +37,14 @@ _REQUEST = re.compile(rb"\s*([A-Za-z0-9_]*)\s*(.*)", re.DOTALL)
 
 
 def to_bytes(text: str) -> bytes:
-    """The bytes that ``text`` stands for on the wire."""
-    return text.encode("utf-8", "surrogateescape")
+    """The bytes that ``text`` stands for on the wire.
+
+    Raises ConfigurationError for what stands for none: a lone surrogate.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"a name that is no text: {text!r}") from error
 
 
 def to_text(data: bytes) -> str:

@@ -248,6 +248,19 @@ def test_a_key_has_at_most_255_bytes(client: Any) -> None:
         client.read(b"bytes")
 
 
+def test_a_name_that_is_no_text_is_refused_by_name(client: Any, name: str) -> None:
+    client.store(name, b"bytes")
+    for wrong in (
+        lambda: list(client.keys("a\ud800")),
+        lambda: client.set_class(name, "a\ud800"),
+        lambda: client.store(name, b"other", mogile_class="a\ud800"),
+        lambda: client.admin.create_domain("a\ud800"),
+    ):
+        with pytest.raises(ConfigurationError, match=r"no text: '.*a\\ud800'"):
+            wrong()
+    assert client.read(name) == b"bytes"
+
+
 def test_a_second_store_replaces_the_file(client: Any, name: str) -> None:
     first = client.store(name, b"one")
     second = client.store(name, b"two", mogile_class="thumb")
