@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.files.base import File
 from django.core.files.storage import Storage
+
+from django_mogilefs.storage import MogileFSStorage
 
 if TYPE_CHECKING:
     AnyFile = File[Any]
@@ -41,6 +44,15 @@ class Hashed(AnyFile):
 
     def checksum(self) -> str:
         return self._digest.hexdigest()
+
+
+def replacing(storage: Storage) -> Storage:
+    """The storage, but one that replaces a file of the same name where it can do so at once."""
+    if not isinstance(storage, MogileFSStorage):
+        return storage
+    clone = copy(storage)
+    clone.given = {**storage.given, "file_overwrite": True}
+    return clone
 
 
 @dataclass(frozen=True)
@@ -86,16 +98,27 @@ class Copy:
 
     def _copy(self, name: str) -> None:
         if self.overwrite:
-            self.destination.delete(name)
+            self._make_way(name)
         with self.source.open(name) as file:
             content = Hashed(file)
             saved = self.destination.save(name, content)
         if saved != name:
             self.destination.delete(saved)
-            raise CopyFailed(f"is taken there, or no name there: it would have been {saved!r}")
+            raise _other_name(saved)
         if _checksum(self.destination, name) != content.checksum():
             self.destination.delete(name)
             raise CopyFailed("arrived with other bytes")
+
+    def _make_way(self, name: str) -> None:
+        """See to it that the name is free; where saving replaces files, that it is this name."""
+        if not getattr(self.destination, "file_overwrite", False):
+            self.destination.delete(name)
+        elif (other := self.destination.get_available_name(name)) != name:
+            raise _other_name(other)
+
+
+def _other_name(name: str) -> CopyFailed:
+    return CopyFailed(f"is taken there, or no name there: it would have been {name!r}")
 
 
 def _checksum(storage: Storage, name: str) -> str:

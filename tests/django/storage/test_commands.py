@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import signal
 import subprocess
 import sys
 
 import pytest
 from django.conf import settings
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command
 from django.test import override_settings
@@ -126,6 +127,47 @@ def test_a_second_run_copies_only_what_is_new_or_was_cut_short(aliases):
     out = run("mogilefs_copy", "disk", "default", "--list", "--overwrite")
     assert "2 copied, 1 unchanged, 0 failed" in out
     assert storages["default"].open("b.txt").read() == b"b.txt"
+
+
+class Torn(FileSystemStorage):
+    """A disk that opens files and then cannot read them."""
+
+    class File(File):
+        def read(self, size=-1):
+            raise OSError("torn")
+
+    def _open(self, name, mode="rb"):
+        return self.File(super()._open(name, mode).file)
+
+
+def test_what_is_to_be_replaced_stays_until_there_is_something_better(aliases):
+    fill("disk", "a.txt")
+    storages["default"].save("a.txt", ContentFile(b"older bytes"))
+    backend = {"BACKEND": f"{__name__}.Torn", "OPTIONS": {"location": storages["disk"].location}}
+    with (
+        override_settings(STORAGES={**settings.STORAGES, "torn": backend}),
+        pytest.raises(CommandError, match="1 of 1 files"),
+    ):
+        run("mogilefs_copy", "torn", "default", "--list", "--overwrite")
+    assert storages["default"].open("a.txt").read() == b"older bytes"
+    assert list(storages["default"].names()) == ["a.txt"]
+
+
+class Tidy(MogileFSStorage):
+    """Where names are written in one way only."""
+
+    def get_available_name(self, name, max_length=None):
+        return posixpath.normpath(name)
+
+
+def test_replacing_never_replaces_a_file_of_another_name(aliases):
+    storages["other"].client.store("other/./a.txt", b"x")
+    tidy = {"BACKEND": f"{__name__}.Tidy", "OPTIONS": {"location": "tidy"}}
+    with override_settings(STORAGES={**settings.STORAGES, "tidy": tidy}):
+        storages["tidy"].save("a.txt", ContentFile(b"another"))
+        with pytest.raises(CommandError, match="1 of 1 files"):
+            run("mogilefs_copy", "other", "tidy", "--list", "--overwrite")
+        assert storages["tidy"].open("a.txt").read() == b"another"
 
 
 def test_a_journal_spares_comparing_again(aliases, tmp_path):

@@ -13,7 +13,7 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from django_mogilefs.copying import COPIED, Copy
+from django_mogilefs.copying import COPIED, Copy, replacing
 from django_mogilefs.names import directory_prefix
 from django_mogilefs.references import fields_named, fields_on, names_in
 from django_mogilefs.storage import MogileFSStorage
@@ -75,7 +75,7 @@ class Command(BaseCommand):
         names = found if delete else [each for each in found if each not in journal]
         copy = Copy(
             source,
-            destination,
+            replacing(destination) if options["overwrite"] else destination,
             overwrite=options["overwrite"],
             delete_source=delete,
             dry_run=options["dry_run"],
