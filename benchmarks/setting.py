@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from .servers import Address
+
+MEMORY = "/dev/shm"
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class Setting:
     def count(self, full: int, quick: int = 3) -> int:
         """How many operations a turn has."""
         return quick if self.quick else full
+
+    def in_memory(self, stack: ExitStack) -> Path | None:
+        """A directory in memory, until the stack ends; None where there is none to be had."""
+        if not os.access(MEMORY, os.W_OK):
+            return None
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(dir=MEMORY)))
 
     def fresh(self, name: str) -> Path:
         """An empty directory."""

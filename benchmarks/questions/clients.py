@@ -29,9 +29,7 @@ def run(setting: Setting) -> list[Table | Sheet]:
         target = Target(node.tracker, "bench", "one")
         found += _on(setting, "node", target, node)
         found.append(_memory(setting, target))
-    with servers.node(setting.directory / "node-relaxed", "--durability", "relaxed") as node:
-        servers.keep_on_core(node.process.pid, -1)
-        found.append(_unsynced_stores(setting, Target(node.tracker, "bench", "one")))
+    found += _stores_in_memory(setting)
     if setting.tracker:
         found += _on(setting, "cluster", Target(setting.tracker, setting.domain, ""))
     return found
@@ -54,11 +52,18 @@ def _on(
     return found
 
 
-def _unsynced_stores(setting: Setting, target: Target) -> Table:
-    """Stores on a node that waits for no disk, so that the clients show, not the disk."""
-    with _workers(setting, target) as workers:
+def _stores_in_memory(setting: Setting) -> list[Table]:
+    """Stores on a node that has no disk to wait for, so that the clients show, not the disk."""
+    with contextlib.ExitStack() as stack:
+        directory = setting.in_memory(stack)
+        if directory is None:
+            return []
+        node = stack.enter_context(servers.node(directory / "node", "--durability", "relaxed"))
+        servers.keep_on_core(node.process.pid, -1)
+        target = Target(node.tracker, "bench", "one")
+        workers = stack.enter_context(_workers(setting, target))
         count = setting.count(COUNTS["4 KiB"], 3)
-        return _contest(setting, workers, "node without fsync", "store", "4 KiB", count)
+        return [_contest(setting, workers, "node in memory", "store", "4 KiB", count)]
 
 
 def _contest(
