@@ -67,7 +67,7 @@ class TrackerDoor:
         self.outbox = Outbox()
         self.watchers = Watchers()
         self.connections: set[TrackerConnection] = set()
-        self.buffer = bytearray(READ_BYTES)
+        self.buffer = memoryview(bytearray(READ_BYTES))
         self.held = 0
         """Bytes of lines that are not complete yet."""
         self._server: asyncio.Server | None = None
@@ -143,13 +143,13 @@ class TrackerConnection(asyncio.BufferedProtocol):
         self._door.held -= self._held
         self._held = 0
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         return self._door.buffer
 
     def buffer_updated(self, size: int) -> None:
         self._since = time.monotonic()
         try:
-            self._take(bytes(memoryview(self._door.buffer)[:size]))
+            self._take(self._door.buffer[:size].tobytes())
         except ProtocolError as error:
             log.warning("closed %s: %s", self.context.peer, error)
             self._door.outbox.reply(self.transport, encode_reply(Err("bad_params", str(error))))
