@@ -55,10 +55,7 @@ def find_file(catalog: Catalog, fid: int) -> FileRow | None:
 
 def locations(catalog: Catalog, fid: int) -> list[int]:
     """The devices that the catalogue has the file on, in ascending order."""
-    return [
-        devid
-        for (devid,) in catalog.read("SELECT devid FROM file_on WHERE fid = ? ORDER BY 1", (fid,))
-    ]
+    return locations_of(catalog, [fid])[fid]
 
 
 def locations_of(catalog: Catalog, fids: Sequence[int]) -> dict[int, list[int]]:
