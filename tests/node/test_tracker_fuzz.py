@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mogilefs.node.commands import COMMANDS
 
-EXAMPLES = 3000
+EXAMPLES = 600
 LINES = 40
 """Lines in an example at most."""
 
