@@ -84,6 +84,7 @@ def tracker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int
 _serial = itertools.count()
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=EXAMPLES, deadline=None, database=None)
 @given(
     lines=st.lists(

@@ -161,6 +161,7 @@ def exchange(address, data):
         return got
 
 
+@pytest.mark.timeout(600)
 def test_ten_thousand_requests_do_no_harm(world):
     devices, run = world
     door = StorageDoor(devices, limits=Limits(body=4, head=2000, url=500))
