@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import os
 import stat
@@ -22,6 +23,7 @@ from typing import NamedTuple, TypeVar
 from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
 from mogilefs.node.chance import chance
+from mogilefs.node.disk import Disk
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep, unlink_all
 from mogilefs.node.space import Room, Space
@@ -39,10 +41,15 @@ BLOCK = 2**20
 """How many bytes are in memory while a file is copied or summed."""
 
 
+FULL = 90
+"""Per cent of a device in use beyond which nothing goes before removing files."""
+
+
 class _Base(NamedTuple):
     entry: str
     path: str
     inode: tuple[int, ...]
+    disk: Disk
 
 
 class Devices:
@@ -64,6 +71,7 @@ class Devices:
         self._quota = quota
         self._commit = commit
         self._bases: dict[int, _Base] = {}
+        self._disks: dict[int, Disk] = {}
         self._rooms: dict[int, Room] = {}
         self._threads: dict[int, ThreadPoolExecutor] = {}
         self._syncs: dict[int, Syncs] = {}
@@ -93,18 +101,22 @@ class Devices:
 
     def base(self, devid: int) -> str:
         """The real directory of a device that exists, links resolved; ``FileNotFoundError``."""
+        return self._known(devid).path
+
+    def _known(self, devid: int) -> _Base:
         known = self._bases.get(devid)
         inode = _identity(f"{self._root}/dev{devid}")
         if known is None or known.inode != inode:
             known = self._resolve(devid, inode)
-        return known.path
+        return known
 
     def _resolve(self, devid: int, inode: tuple[int, ...]) -> _Base:
         path = self.directory(devid).resolve(strict=True)
         if not path.is_dir():
             raise FileNotFoundError(f"{self.directory(devid)} is no directory")
         self._rooms.pop(devid, None)
-        self._bases[devid] = _Base(str(self.directory(devid)), str(path), inode)
+        disk = self._disks.setdefault(path.stat().st_dev, Disk())
+        self._bases[devid] = _Base(str(self.directory(devid)), str(path), inode, disk)
         return self._bases[devid]
 
     def path(self, devid: int, fid: int) -> Path:
@@ -149,10 +161,18 @@ class Devices:
         except FileNotFoundError:  # the device itself is missing
             return False
 
-    async def delete_all(self, devid: int, fids: Sequence[int]) -> dict[int, OSError]:
-        """Delete several files; returns what the disk refused. Missing ones count as deleted."""
+    async def delete_all(
+        self, devid: int, fids: Sequence[int], *, hurry: bool = False
+    ) -> dict[int, OSError]:
+        """Delete several files; returns what the disk refused. Missing ones count as deleted.
+
+        Unless there is a ``hurry``, or the device is nearly full, that gives way to ``fsync`` of
+        other files on the same disk.
+        """
         try:
-            return await self.run(devid, self._remove_all, devid, fids)
+            hurry = hurry or self.space(devid).percent > FULL
+            remove = functools.partial(self.run, devid, self._remove_all, devid)
+            return await self._known(devid).disk.remove(fids, remove, hurry=hurry)
         except FileNotFoundError:  # the device itself is missing
             return {}
 
@@ -255,7 +275,8 @@ class Devices:
         """
         if devid not in self._syncs:
             self._syncs[devid] = Syncs(self._durability, self._commit, self.threads(devid))
-        return await self._syncs[devid].sync(self._path(devid, fid), then)
+        with self._known(devid).disk.awaited():
+            return await self._syncs[devid].sync(self._path(devid, fid), then)
 
     # Space
 

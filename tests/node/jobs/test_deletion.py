@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from mogilefs.node.jobs.delete import GROUP
+import pytest
+
+from mogilefs.node.jobs.delete import BACKLOG, GROUP
 from tests.support.farm import Farm, until
 
 
@@ -33,6 +36,33 @@ def test_many_files_go_together_and_the_living_among_them_stay(farm: Farm) -> No
     until(lambda: not farm.rows("SELECT 1 FROM file_to_delete2"))
     assert farm.fids_on_disk() == {kept}
     assert farm.rows("SELECT fid FROM file_on") == [(kept,)]
+
+
+@pytest.mark.parametrize(("others", "hurries"), [(0, False), (BACKLOG, True)])
+def test_only_where_very_much_waits_deletion_does_not_give_way_to_uploads(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, others: int, hurries: bool
+) -> None:
+    devices = farm.node.devices
+    delete_all, hurried = devices.delete_all, []
+
+    async def watched(devid: int, fids: Sequence[int], *, hurry: bool) -> dict[int, OSError]:
+        hurried.append(hurry)
+        return await delete_all(devid, fids, hurry=hurry)
+
+    monkeypatch.setattr(devices, "delete_all", watched)
+    fid = farm.store("face", b"bytes", "thumb", 1)
+    farm.rows("DELETE FROM file")
+    farm.rows(
+        "WITH RECURSIVE others(fid) AS"
+        " (SELECT 10000 UNION ALL SELECT fid + 1 FROM others LIMIT ?)"
+        " INSERT INTO file_to_delete2 (fid, nexttry)"
+        " SELECT fid, 1 FROM others UNION ALL SELECT ?, 0",
+        others,
+        fid,
+    )
+    until(lambda: not farm.copies(fid))
+    until(lambda: not farm.rows("SELECT 1 FROM file_to_delete2"))
+    assert hurried == [hurries]
 
 
 def test_a_file_that_lives_is_never_deleted(farm: Farm) -> None:

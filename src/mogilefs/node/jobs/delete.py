@@ -20,6 +20,10 @@ GROUP = 50
 """Files whose bytes are removed together: one trip to each disk's threads, one transaction."""
 
 
+BACKLOG = 10_000
+"""Files that may wait while clients write, who go first; with more, deletion goes first, too."""
+
+
 class Queued(NamedTuple):
     """A row of ``file_to_delete2``."""
 
@@ -39,6 +43,7 @@ class Settled(NamedTuple):
 
 
 _DUE = "SELECT fid, failcount FROM file_to_delete2 WHERE nexttry <= ? ORDER BY nexttry LIMIT ?"
+_MANY = "SELECT 1 FROM file_to_delete2 WHERE nexttry <= ? LIMIT 1 OFFSET ?"
 
 
 class Delete(QueueJob[Group]):
@@ -48,7 +53,7 @@ class Delete(QueueJob[Group]):
         super().__init__(context.timings.poll, context.timings.workers)
         self._context = context
         self._gathering: asyncio.TimerHandle | None = None
-        self._has_more = False
+        self._has_more = self._hurries = False
 
     def wake(self) -> None:
         """There is something to do, but nobody waits for it: soon, with whatever else comes.
@@ -73,9 +78,11 @@ class Delete(QueueJob[Group]):
     def due(self, limit: int) -> list[Group]:
         claims = self._context.claims
         most = limit * GROUP
-        rows = self._context.catalog.read(_DUE, (records.now(), most + len(claims)))
+        now = records.now()
+        rows = self._context.catalog.read(_DUE, (now, most + len(claims)))
         claimed = claims.pick(map(Queued._make, rows), most)
         self._has_more = len(claimed) == most
+        self._hurries = bool(self._has_more and self._context.catalog.read(_MANY, (now, BACKLOG)))
         return [claimed[start : start + GROUP] for start in range(0, len(claimed), GROUP)]
 
     def done(self, item: Group) -> None:
@@ -124,7 +131,7 @@ class Delete(QueueJob[Group]):
                     asked.setdefault(devid, []).append(queued)
         for devid, group in asked.items():
             refused = await self._context.replicas.delete_all(
-                devid, [queued.fid for queued in group]
+                devid, [queued.fid for queued in group], hurry=self._hurries
             )
             for queued in group:
                 if queued.fid in refused:

@@ -84,10 +84,15 @@ class Replicas:
         if refused:
             raise refused[fid]
 
-    async def delete_all(self, devid: int, fids: Sequence[int]) -> dict[int, StorageError]:
-        """The same for several copies on a device; returns why, for those that are left."""
+    async def delete_all(
+        self, devid: int, fids: Sequence[int], *, hurry: bool = False
+    ) -> dict[int, StorageError]:
+        """The same for several copies on a device; returns why, for those that are left.
+
+        Own disks let those who write go first, unless there is a ``hurry``.
+        """
         if self.owns(devid):
-            failed = await self._devices.delete_all(devid, fids)
+            failed = await self._devices.delete_all(devid, fids, hurry=hurry)
             return {fid: StorageError(f"dev{devid}: {error}") for fid, error in failed.items()}
         refused = {}
         for fid in fids:
