@@ -28,6 +28,7 @@ class Answer:
 
     command: Command
     tracker: Address
+    callid: str
     reply: wire.Reply
 
     @property
@@ -61,47 +62,56 @@ class Packet:
     ) -> None:
         self.data = b""
         self.answers: list[Answer] = []
-        self._waiting: dict[str, Answer] = {}
         for command in commands:
             callid = str(next(callids))
             self.data += wire.encode_request(command.name, command.args, callid)
-            answer = self._waiting[callid] = Answer(command, tracker, _NO_REPLY)
-            self.answers.append(answer)
-        self._buffer = wire.LineBuffer()
+            self.answers.append(Answer(command, tracker, callid, _NO_REPLY))
+        self._missing = len(self.answers)
+        self._buffer: wire.LineBuffer | None = None
         self._orderly = self.echoes = True
 
     def feed(self, data: bytes) -> bool:
         """Take what came; whether every reply is there. Raises ConnectionError, ProtocolError."""
         if not data:
             raise ConnectionResetError("closed the connection before it had answered")
-        for line in self._buffer.feed(data):
-            if self._waiting:
+        for line in self._lines(data):
+            if self._missing:
                 reply = wire.decode_reply(line)
                 self._answered_by(reply.callid).reply = reply
+                self._missing -= 1
             else:
                 self._orderly = False  # more than was asked for
-        return not self._waiting
+        return not self._missing
+
+    def _lines(self, data: bytes) -> list[bytes]:
+        """The lines that are now complete; nearly always nothing is left that has to be kept."""
+        if self._buffer is None:
+            lines = wire.whole_lines(data)
+            if lines is not None:
+                return lines
+            self._buffer = wire.LineBuffer()
+        return self._buffer.feed(data)
 
     def _answered_by(self, callid: str | None) -> Answer:
         """The answer that a reply is: nearly always the first of those that are missing."""
-        expected = self.answers[-len(self._waiting)]
+        answer = self.answers[-self._missing]
+        if callid == answer.callid and answer.reply is _NO_REPLY:
+            return answer
         if callid is None:
             if len(self.answers) > 1:
                 raise Unsorted("replies without callid to several commands")
             self.echoes = False
-            self._waiting.clear()
-            return expected
-        answer = self._waiting.pop(callid, None)
-        if answer is None:
-            raise ProtocolError("answered a question that was not asked, or one twice")
-        if answer is not expected:
-            self._orderly = False
-        return answer
+            return answer
+        self._orderly = False
+        for answer in self.answers:
+            if callid == answer.callid and answer.reply is _NO_REPLY:
+                return answer
+        raise ProtocolError("answered a question that was not asked, or one twice")
 
     @property
     def clean(self) -> bool:
         """Whether the connection can be used again: all in order, and nothing left over."""
-        return self._orderly and not len(self._buffer)
+        return self._orderly and not self._buffer
 
 
 class TextPacket:

@@ -209,6 +209,15 @@ def _odd_values(text: str) -> dict[str, str]:
     return values
 
 
+def whole_lines(data: bytes) -> list[bytes] | None:
+    """The lines of data that is nothing but lines which end in CRLF, as nearly all is, else None.
+
+    They come without their ends.
+    """
+    lines = data.split(EOL)
+    return lines if not lines.pop() and len(lines) == data.count(b"\n") else None
+
+
 class LineBuffer:
     """Cuts a stream of bytes into lines, however it was cut into packets.
 
@@ -223,11 +232,9 @@ class LineBuffer:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take ``data``; return the lines that are now complete."""
-        if not self._buffer and data.endswith(EOL) and len(data) <= self._limit:
-            if data.find(b"\n") == len(data) - 1:  # the usual case
-                return [data[:-2]]
-            whole = data[:-2].split(EOL)
-            if len(whole) == data.count(b"\n"):
+        if not self._buffer and len(data) <= self._limit:
+            whole = whole_lines(data)
+            if whole is not None:
                 return whole
         self._buffer += data
         lines = []
