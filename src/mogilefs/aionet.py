@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import select
 import socket
 import tempfile
 from collections.abc import Callable
@@ -31,7 +32,11 @@ class AsyncLink:
     ) -> None:
         self._socket, self._loop, self._timeout = sock, loop, timeout
         self._pid = os.getpid()
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._early = b""
         self._reads = 0
         self._watched = False
@@ -84,12 +89,25 @@ class AsyncLink:
             self._watch()
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiter = waiter
-        timer = self._loop.call_later(self._timeout, self._expire, waiter)
+        self._deadline = self._loop.time() + self._timeout
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
         try:
             await waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _look_at_clock(self) -> None:
+        """End a wait that takes too long.
+
+        Nearly all end long before: one timer is enough for all those of a while. To begin and
+        cancel one for each took a tenth of the CPU of a small fetch.
+        """
+        self._timer = None
+        if self._waiter is not None and self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
+        elif self._waiter is not None:
+            self._expire(self._waiter)
 
     def _expire(self, waiter: asyncio.Future[None]) -> None:
         if not waiter.done():
@@ -123,7 +141,9 @@ class AsyncLink:
             waiter.set_result(None)
 
     async def exchange(self, data: bytes) -> bytes:
-        await self.send(data)
+        sent = self._send_now(data)
+        if sent < len(data):
+            await self.send(data[sent:])
         await self._next()
         return self._take(CHUNK)
 
@@ -131,13 +151,7 @@ class AsyncLink:
         """Whether something came in, or the link belongs to another event loop."""
         if self._early or asyncio.get_running_loop() is not self._loop:
             return True
-        try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            return True
-        return True
+        return bool(self._poll.poll(0))
 
     def close(self) -> None:
         """Close the socket; the loop stops watching it, unless this is a fork's copy."""
@@ -149,6 +163,8 @@ class AsyncLink:
             self._close()
 
     def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._watched and self._socket.fileno() >= 0:
             self._unwatch()
         self._socket.close()

@@ -13,11 +13,11 @@ from mogilefs.aionet import READS_IN_A_TURN, AsyncLink
 
 
 @contextmanager
-def connected() -> Iterator[tuple[AsyncLink, socket.socket]]:
+def connected(timeout: float = 5) -> Iterator[tuple[AsyncLink, socket.socket]]:
     """A link and the other end of it."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    link = AsyncLink(ours, asyncio.get_running_loop(), timeout=5)
+    link = AsyncLink(ours, asyncio.get_running_loop(), timeout)
     with theirs:
         yield link, theirs
         link.close()
@@ -48,6 +48,31 @@ async def test_what_came_for_a_cancelled_reader_is_for_the_next():
             await reader
         assert await link.receive(2) == b"ab"
         assert await link.receive(2) == b"c"
+
+
+async def test_each_wait_has_the_whole_timeout():
+    clock = asyncio.get_running_loop().time
+    with connected(timeout=0.2) as (link, theirs):
+        theirs.sendall(b"at once")
+        assert await link.exchange(b"first") == b"at once"
+        await asyncio.sleep(0.1)
+        began = clock()
+        with pytest.raises(TimeoutError):
+            await link.exchange(b"second")
+        assert clock() - began >= 0.2
+        assert await asyncio.to_thread(theirs.recv, 100) == b"firstsecond"
+
+
+async def test_what_does_not_go_out_at_once_goes_out_all_the_same():
+    with connected() as (link, theirs):
+        request = b"0123456789" * 2**18
+        answer = asyncio.create_task(link.exchange(request))
+        got = b""
+        while len(got) < len(request):
+            got += await asyncio.to_thread(theirs.recv, 2**20)
+        theirs.sendall(b"thanks")
+        assert await answer == b"thanks"
+    assert got == request
 
 
 async def test_whoever_waits_hears_of_a_broken_connection():
