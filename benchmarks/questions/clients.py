@@ -48,7 +48,10 @@ def _on(
             count = setting.count(COUNTS[label], 3)
             doing = ("paths", "fetch", "store") if size == 4096 else ("fetch", "store")
             settled = node if size >= LARGE else None
-            found += [_contest(setting, workers, where, do, label, count, settled) for do in doing]
+            for do in doing:
+                if node:
+                    node.settle()  # what the last contest has replaced is not for this one to pay
+                found.append(_contest(setting, workers, where, do, label, count, settled))
     return found
 
 
