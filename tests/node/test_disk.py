@@ -81,7 +81,7 @@ class Watched(Devices):
     trips = 0
 
     async def run(self, devid, function, *args):
-        self.trips += 1
+        self.trips += function.__name__ == "_remove_all"
         return await super().run(devid, function, *args)
 
 

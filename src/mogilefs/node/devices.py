@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import logging
 import os
 import stat
 import time
@@ -32,6 +33,8 @@ from mogilefs.node.usage import usage_text
 from mogilefs.node.writer import Change, Function
 from mogilefs.wire import CHECKSUMS
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 THREADS = 8
@@ -39,7 +42,6 @@ THREADS = 8
 
 BLOCK = 2**20
 """How many bytes are in memory while a file is copied or summed."""
-
 
 FULL = 90
 """Per cent of a device in use beyond which nothing goes before removing files."""
@@ -110,6 +112,11 @@ class Devices:
             known = self._resolve(devid, inode)
         return known
 
+    def _disk(self, devid: int) -> Disk:
+        """Where a device was when it was last looked at: that takes no call to a disk."""
+        known = self._bases.get(devid) or self._known(devid)
+        return known.disk
+
     def _resolve(self, devid: int, inode: tuple[int, ...]) -> _Base:
         path = self.directory(devid).resolve(strict=True)
         if not path.is_dir():
@@ -170,11 +177,19 @@ class Devices:
         other files on the same disk.
         """
         try:
-            hurry = hurry or self.space(devid).percent > FULL
+            hurry = hurry or await self.run(devid, self._is_nearly_full, devid)
             remove = functools.partial(self.run, devid, self._remove_all, devid)
-            return await self._known(devid).disk.remove(fids, remove, hurry=hurry)
+            return await self._disk(devid).remove(fids, remove, hurry=hurry)
         except FileNotFoundError:  # the device itself is missing
             return {}
+
+    def _is_nearly_full(self, devid: int) -> bool:
+        base = self.base(devid)
+        try:
+            return self.space(devid).percent > FULL
+        except OSError as error:  # each file will be refused, or not
+            log.warning("cannot tell how full %s is: %s", base, error)
+            return False
 
     def _remove_all(self, devid: int, fids: Sequence[int]) -> dict[int, OSError]:
         paths = {layout.file_path(fid): fid for fid in fids}
@@ -275,7 +290,7 @@ class Devices:
         """
         if devid not in self._syncs:
             self._syncs[devid] = Syncs(self._durability, self._commit, self.threads(devid))
-        with self._known(devid).disk.awaited():
+        with self._disk(devid).awaited():
             return await self._syncs[devid].sync(self._path(devid, fid), then)
 
     # Space

@@ -17,8 +17,7 @@ log = logging.getLogger(__name__)
 
 
 GROUP = 50
-"""Files whose bytes are removed together: one trip to each disk's threads, one transaction."""
-
+"""Files that are looked up together and forgotten in one transaction."""
 
 BACKLOG = 10_000
 """Files that may wait while clients write, who go first; with more, deletion goes first, too."""
