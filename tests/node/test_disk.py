@@ -58,7 +58,23 @@ async def test_in_a_hurry_nobody_is_waited_for(trips):
     assert trips.rests == []
 
 
-async def test_two_removals_take_turns(trips):
+async def test_while_nobody_waits_removals_do_not_wait_for_each_other(trips):
+    begun = asyncio.Event()
+
+    async def first(files):
+        await begun.wait()
+        return {}
+
+    async def second(files):
+        begun.set()
+        return {}
+
+    await asyncio.gather(
+        trips.disk.remove([1], first, hurry=False), trips.disk.remove([2], second, hurry=False)
+    )
+
+
+async def test_while_somebody_waits_removals_take_turns(trips):
     running = set()
 
     async def alone(files):

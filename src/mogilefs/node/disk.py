@@ -15,7 +15,7 @@ from typing import TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-TOGETHER = 16
+TOGETHER = 8
 """Files that are removed in one trip while nobody else waits for the disk."""
 
 RESTS = 4
@@ -56,19 +56,22 @@ class Disk:
         return self._waiting > 0 or self._clock() < self._waited + LATELY
 
     async def remove(self, files: Sequence[K], remove: Remove[K, V], *, hurry: bool) -> dict[K, V]:
-        """Remove files, one trip after another, whoever asks for them.
+        """Remove files. Returns what went wrong, by file.
 
-        While somebody waits for the disk they go one by one, with rests between, unless there is
-        a ``hurry``. Returns what went wrong, by file.
+        While somebody waits for the disk they go one by one, whoever asks for them, with rests
+        between, unless there is a ``hurry``.
         """
         refused: dict[K, V] = {}
         left = files
         while left:
-            async with self._turn:
-                began, yields = self._clock(), self._in_use and not hurry
-                count = 1 if yields else TOGETHER
-                refused.update(await remove(left[:count]))
-                left = left[count:]
-                if yields:
-                    await self._rest(RESTS * (self._clock() - began))
+            yields = self._in_use and not hurry
+            some, left = (left[:1], left[1:]) if yields else (left[:TOGETHER], left[TOGETHER:])
+            refused.update(await (self._give_way(some, remove) if yields else remove(some)))
+        return refused
+
+    async def _give_way(self, files: Sequence[K], remove: Remove[K, V]) -> Mapping[K, V]:
+        async with self._turn:
+            began = self._clock()
+            refused = await remove(files)
+            await self._rest(RESTS * (self._clock() - began))
         return refused
