@@ -55,7 +55,6 @@ class Download:
         self._asked = False
         self._response: Response | None = None
         self._url = ""
-        self._skip = 0
         self._reasons: dict[str, str] = {}
         self._delivered = self._closed = False
         self._pid = os.getpid()
@@ -77,40 +76,39 @@ class Download:
             self._drop()  # a fork's child leaves the connection to its parent
             self._pid = os.getpid()
         while True:
-            if self._closed and not self._done:
-                raise ValueError(f"{self._key!r} was closed before its end was read")
-            if self.size is None and not self._paths:
-                yield from self._find()
-            if self._response is None and not self._done:
-                yield from self._next_replica()
-            if self._done:
-                return (yield from self._finish())
+            response = self._response or (yield from self._begin())
+            if response is None:
+                return b""
+            assert self.end is not None  # whoever opened it told the size
+            left = self.end - self.offset
             try:
-                data = yield from self._receive(limit)
-            except (OSError, ProtocolError, BadReplica) as error:
+                data = yield from response.read(min(limit, left))
+            except (OSError, ProtocolError) as error:
                 self._failed(error)
-            else:
-                self._delivered = True
-                if self._done:
-                    yield from self._finish()
-                return data
-
-    def _receive(self, limit: int) -> Op[bytes]:
-        """The next bytes of the replica, those left out that come before the wanted ones."""
-        response, end = self._response, self.end
-        assert response is not None  # read() has just opened one,
-        assert end is not None  # which told the size
-        while True:
-            data: bytes = yield from response.read(min(limit, self._skip or end - self.offset))
+                continue
             if not data:
-                raise BadReplica(f"ended after {self.offset} bytes")
-            if not self._skip:
-                self.offset += len(data)
-                self._done = self.offset >= end
-                return data
-            self._skip -= len(data)
+                self._failed(BadReplica(f"ended after {self.offset} bytes"))
+                continue
+            self._delivered = True
+            self.offset += len(data)
+            if len(data) == left:
+                self._done = True
+                yield from self._finish()
+            return data
 
-    def _finish(self) -> Op[bytes]:
+    def _begin(self) -> Op[Response | None]:
+        """A replica that sends the next bytes; None where no more are wanted."""
+        if self._closed and not self._done:
+            raise ValueError(f"{self._key!r} was closed before its end was read")
+        if self.size is None and not self._paths:
+            yield from self._find()
+        if not self._done:
+            yield from self._next_replica()
+        if self._done:
+            yield from self._finish()
+        return self._response
+
+    def _finish(self) -> Op[None]:
         """Nothing more is wanted: a replica that has more is not the file."""
         response, self._response = self._response, None
         if response is not None:
@@ -121,7 +119,6 @@ class Download:
                 self._reasons[self._url] = str(self._cause)
                 raise self._unavailable()
             yield from response.skip()
-        return b""
 
     def _find(self) -> Op[None]:
         """Ask the tracker where the file is and how long."""
@@ -161,14 +158,19 @@ class Download:
         stop = None if whole else self._stop
         response = yield from self._http.get(url, self.offset, stop)
         try:
-            self._skip = self._check(response)
+            before = self._check(response)
         except (BadReplica, ProtocolError):
             yield from response.skip()
             raise
         self._response = response
+        while before and not self._done:
+            data = yield from response.read(min(BULK, before))
+            if not data:
+                raise BadReplica(f"ended before byte {self.offset}")
+            before -= len(data)
 
     def _check(self, response: Response) -> int:
-        """How many bytes to skip before the wanted ones. Raises BadReplica for what is no reply."""
+        """How many bytes come before the wanted ones. Raises BadReplica for what is no reply."""
         if response.status == 200:
             self._take_length(response.length)
             return self.offset
