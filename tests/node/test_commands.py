@@ -266,7 +266,7 @@ def test_a_device_that_was_not_offered_ends_the_upload(node: Node, tracker: Trac
         (closing_line(moved), "invalid_destdev"),
         (closing_line(opened), "no_temp_file"),
     )
-    until(lambda: not node.devices.exists(int(other), int(opened["fid"])))
+    until(lambda: node.devices.size(int(other), int(opened["fid"])) is None)
 
 
 def test_a_client_of_the_other_network_uploads_to_the_other_address(

@@ -48,10 +48,9 @@ def test_adding_a_device_twice_keeps_its_files(devices):
 def test_size_and_existence(devices):
     place(devices, 1, 7, b"seven")
     assert devices.size(1, 7) == 5
-    assert devices.exists(1, 7)
     assert devices.size(1, 8) is None
     assert devices.size(99, 7) is None
-    assert not devices.exists(2, 7)
+    assert devices.size(2, 7) is None
 
 
 async def test_delete_says_whether_the_file_was_there(devices):

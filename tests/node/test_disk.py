@@ -127,7 +127,7 @@ async def test_files_of_a_device_go_when_no_upload_waits_for_its_disk(tmp_path, 
         await asyncio.to_thread(begun.wait)
         assert await devices.delete_all(2, [1, 2, 3]) == {}
         assert devices.trips == trips
-        assert [devices.exists(2, fid) for fid in (1, 2, 3, 4)] == [False, False, False, True]
+        assert [devices.size(2, fid) for fid in (1, 2, 3, 4)] == [None, None, None, 1]
     finally:
         ended.set()
         await upload

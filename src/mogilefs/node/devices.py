@@ -29,6 +29,7 @@ from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep, unlink_all
 from mogilefs.node.space import Room, Space
 from mogilefs.node.syncs import Commit, Durability, Syncs
+from mogilefs.node.trust import Trust
 from mogilefs.node.usage import usage_text
 from mogilefs.node.writer import Change, Function
 from mogilefs.wire import CHECKSUMS
@@ -67,6 +68,7 @@ class Devices:
     ) -> None:
         """``durable=False`` leaves every fsync out. ``quota`` limits each device, in bytes."""
         self.root = Path(root).absolute()
+        self.trust = Trust()
         self._root = str(self.root)
         self._durable = durable
         self._durability = Durability(self._root, durable=durable)
@@ -147,9 +149,18 @@ class Devices:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def exists(self, devid: int, fid: int) -> bool:
-        """Whether a file is on a device."""
-        return self.size(devid, fid) is not None
+    async def length(self, devid: int, fid: int) -> int | None:
+        """``size``, which does not keep the event loop waiting for a disk that is known as slow."""
+        started = time.monotonic()
+        if not self.trust.given(devid, started):
+            try:
+                return await self.run(devid, self.size, devid, fid)
+            except FileNotFoundError:  # the device itself is missing
+                return None
+        try:
+            return self.size(devid, fid)
+        finally:
+            self.trust.took(devid, started, time.monotonic())
 
     def open(self, place: Place) -> tuple[int, os.stat_result]:
         """Open a file for reading, and what is known of it; ``OSError``."""

@@ -1,6 +1,7 @@
 """What the door answers when a disk is gone, full, read-only or slow, and what is left behind."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import threading
@@ -11,7 +12,8 @@ import pytest
 
 from mogilefs.node.devices import Devices
 from mogilefs.node.storage import StorageDoor
-from mogilefs.node.storage.trust import SHARE, SLOW_SECONDS, Trust
+from mogilefs.node.storage.limits import Limits
+from mogilefs.node.trust import SHARE, SLOW_SECONDS, Trust
 from tests.support.conversation import ask, put, read_reply, request
 
 FILE = "/dev1/0/000/000/0000000001.fid"
@@ -133,11 +135,12 @@ async def test_what_is_no_file_is_not_served(door, devices):
 
 def test_a_slow_disk_loses_trust_for_a_while():
     trust = Trust()
-    trust.took(SLOW_SECONDS, now=100)
-    assert trust.given(100)
-    trust.took(2.0, now=100)
-    assert not trust.given(100 + 2 * SHARE - 0.1)
-    assert trust.given(100 + 2 * SHARE)
+    trust.took(1, started=100, now=100 + SLOW_SECONDS / 2)
+    assert trust.given(1, 101)
+    trust.took(1, started=100, now=102)
+    assert not trust.given(1, 102 + 2 * SHARE - 0.1)
+    assert trust.given(1, 102 + 2 * SHARE)
+    assert trust.given(2, 102)
 
 
 class SlowDevices(Devices):
@@ -153,24 +156,55 @@ class SlowDevices(Devices):
         self.asked = threading.Event()
         self.free = threading.Event()
 
-    def base(self, devid):
-        if devid == 1 and threading.get_ident() == self.loops_thread:
+    def wait(self):
+        if threading.get_ident() == self.loops_thread:
             self.asked_on_the_loop += 1
-            time.sleep(10 * SLOW_SECONDS)
-        elif devid == 1:
+            time.sleep(20 / SHARE)
+        else:
             self.asked.set()
             assert self.free.wait(60)
+
+    def base(self, devid):
+        if devid == 1:
+            self.wait()
         return super().base(devid)
+
+    def open(self, place):
+        if place.devid == 1:
+            self.wait()
+        return super().open(place)
+
+    def size(self, devid, fid):
+        if devid == 1:
+            self.wait()
+        return super().size(devid, fid)
+
+
+class Unhurried(Limits):
+    """Nobody is looked at, and what is open stays so."""
+
+    look_seconds = 3600.0
+
+
+@asynccontextmanager
+async def slow_door(root):
+    """A door on two devices, of which the first is slow."""
+    devices = SlowDevices(root)
+    for devid in (1, 2):
+        devices.add(devid)
+    door = StorageDoor(devices, limits=Unhurried())
+    door.address = await door.start("127.0.0.1", 0)
+    try:
+        yield door, devices
+    finally:
+        devices.free.set()
+        await door.stop()
+        devices.close()
 
 
 async def test_a_slow_disk_is_asked_from_threads_while_others_are_served(tmp_path):
-    devices = SlowDevices(tmp_path)
-    for devid in (1, 2):
-        devices.add(devid)
-    door = StorageDoor(devices)
-    door.address = await door.start("127.0.0.1", 0)
     large = os.urandom(2**20)
-    try:
+    async with slow_door(tmp_path) as (door, devices):
         assert (await ask(door.address, put(FILE, b"x"))).status == 200
         on_the_loop = devices.asked_on_the_loop
         slow = [asyncio.ensure_future(ask(door.address, put(FILE, large))) for _ in range(3)]
@@ -185,7 +219,51 @@ async def test_a_slow_disk_is_asked_from_threads_while_others_are_served(tmp_pat
         assert (await ask(door.address, request("GET", FILE))).body == large
         assert (await ask(door.address, request("DELETE", FILE))).status == 204
         assert list((tmp_path / "dev1/.incoming").iterdir()) == []
-    finally:
+
+
+async def test_a_file_that_is_open_is_served_though_its_disk_stands_still(tmp_path):
+    hot, cold = Devices(tmp_path).path(1, 1), Devices(tmp_path).path(1, 2)
+    hot.parent.mkdir(parents=True)
+    hot.write_bytes(b"hot")
+    cold.write_bytes(b"cold")
+    async with slow_door(tmp_path) as (door, devices):
+        assert (await ask(door.address, request("GET", FILE))).body == b"hot"
+        on_the_loop = devices.asked_on_the_loop
+        waiting = [
+            asyncio.ensure_future(ask(door.address, request("GET", OTHER))) for _ in range(3)
+        ]
+        await asyncio.to_thread(devices.asked.wait, 60)
+        answer = await asyncio.wait_for(ask(door.address, request("GET", FILE)), 60)
+        assert answer.body == b"hot"
+        assert not any(one.done() for one in waiting)
         devices.free.set()
-        await door.stop()
-        devices.close()
+        assert [(await one).body for one in waiting] == [b"cold"] * 3
+        assert [opened_twice(path) for path in (hot, cold)] == [False, False]
+        devices.free.clear()
+        answer = await asyncio.wait_for(ask(door.address, request("GET", OTHER)), 60)
+        assert answer.body == b"cold"
+        missing = request("GET", "/dev1/0/000/000/0000000003.fid")
+        devices.free.set()
+        assert (await ask(door.address, missing)).status == 404
+        assert devices.asked_on_the_loop == on_the_loop
+
+
+def opened_twice(path):
+    """Whether this process has a file open more than once."""
+    links = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink(f"/proc/self/fd/{number}"))
+    return links.count(str(path)) > 1
+
+
+async def test_the_length_of_a_file_on_a_slow_disk_is_asked_from_a_thread(tmp_path):
+    devices = SlowDevices(tmp_path)
+    devices.add(1)
+    devices.path(1, 1).parent.mkdir(parents=True)
+    devices.path(1, 1).write_bytes(b"four")
+    assert await devices.length(1, 1) == 4
+    devices.free.set()
+    assert [await devices.length(1, fid) for fid in (1, 2)] == [4, None]
+    assert devices.asked_on_the_loop == 1
+    devices.close()

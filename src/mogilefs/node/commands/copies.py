@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Iterable
 
 from ..jobs import foreign, records
 from .table import Context
@@ -12,20 +14,30 @@ log = logging.getLogger(__name__)
 
 def own_length(ctx: Context, devid: int, fid: int) -> int | None:
     """The length in bytes of a copy on a disk of this node's; None where it cannot be read."""
+    devices, started = ctx.node.devices, time.monotonic()
     try:
-        return ctx.node.devices.size(devid, fid)
+        return devices.size(devid, fid)
     except OSError as error:
         log.warning("cannot look at fid %d on device %d: %s", fid, devid, error)
         return None
+    finally:
+        devices.trust.took(devid, started, time.monotonic())
+
+
+def at_hand(ctx: Context, devids: Iterable[int]) -> bool:
+    """Whether all are own disks that can be asked without waiting, as far as one knows."""
+    given, now = ctx.node.devices.trust.given, time.monotonic()
+    owns = ctx.node.own_host.owns
+    return all(owns(devid) and given(devid, now) for devid in devids)
 
 
 async def length(ctx: Context, devid: int, fid: int) -> int | None:
-    """The length in bytes of a copy; None where it is missing or its host does not answer."""
-    if ctx.node.own_host.owns(devid):
-        return own_length(ctx, devid, fid)
+    """The length in bytes of a copy; None where it is missing or cannot be looked at."""
     try:
+        if ctx.node.own_host.owns(devid):
+            return await ctx.node.devices.length(devid, fid)
         return await foreign.size(ctx.registry.read_url(devid, fid))
-    except foreign.StorageError as error:
+    except (OSError, foreign.StorageError) as error:
         log.warning("cannot look at fid %d on device %d: %s", fid, devid, error)
         return None
 

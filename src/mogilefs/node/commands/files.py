@@ -12,8 +12,8 @@ from ..chance import chance
 from ..jobs.records import locations
 from ..registry import Registry
 from ..writer import Function
+from .copies import at_hand, own_length, stored_checksum
 from .copies import length as length_of
-from .copies import own_length, stored_checksum
 from .table import Ahead, CommandError, Context, Values, command, number, required_key
 
 DEFAULT_PATHS = 2
@@ -50,7 +50,7 @@ def get_paths(ctx: Context, request: Request) -> Values | Awaitable[Values]:
     best = _reading_order(ctx.registry, devids)
     if request.given("noverify") is not None:
         return _paths(ctx, fid, best[:wanted] or _last_resort(ctx.registry, devids), zone)
-    if not all(map(ctx.node.own_host.owns, best)):
+    if not at_hand(ctx, best):
         return _verified_paths(ctx, (fid, length), (devids, best), wanted, zone)
     found = [devid for devid in best if own_length(ctx, devid, fid) == length]
     return _paths(ctx, fid, found[:wanted] or _last_resort(ctx.registry, devids), zone)

@@ -210,7 +210,7 @@ async def _delete_from_others(ctx: Context, upload: Upload, devids: list[int]) -
         if (
             other != upload.devid
             and node.own_host.owns(other)
-            and node.devices.exists(other, upload.fid)
+            and await node.devices.length(other, upload.fid) is not None
         ):
             await node.devices.delete(other, upload.fid)
 

@@ -93,7 +93,7 @@ class Delete(QueueJob[Group]):
         for fid in sorted(living):
             log.error("fid %d was queued for deletion, but is in use: it stays", fid)
         doomed = [queued for queued in item if queued.fid not in living]
-        waits = await self._remove(self._copies(doomed))
+        waits = await self._remove(await self._copies(doomed))
         settled = [
             Settled(
                 queued.fid,
@@ -106,12 +106,13 @@ class Delete(QueueJob[Group]):
             lambda db: _settle_all(db, sorted(living), settled), durable=False
         )
 
-    def _copies(self, group: Group) -> dict[Queued, list[int]]:
+    async def _copies(self, group: Group) -> dict[Queued, list[int]]:
         """The devices that each file is on, whether the catalogue knows it or not."""
         known = records.locations_of(self._context.catalog, [queued.fid for queued in group])
         strays = self._context.replicas.strays
         return {
-            queued: [*known[queued.fid], *strays(queued.fid, known[queued.fid])] for queued in group
+            queued: [*known[queued.fid], *await strays(queued.fid, known[queued.fid])]
+            for queued in group
         }
 
     async def _remove(

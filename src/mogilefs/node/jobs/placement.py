@@ -109,7 +109,7 @@ class Placer:
                 return Settled(outcome, file.classid, len(known))
         return Settled(Outcome.RETRY)
 
-    def settled(self, fid: int) -> Settled | None:
+    async def settled(self, fid: int) -> Settled | None:
         """The same at once, for a file of which everything is right already; else None."""
         file = records.find_file(self._context.catalog, fid)
         if file is None:
@@ -119,7 +119,7 @@ class Placer:
         decision = self._decide(file, copies, self._context.places(file.length))
         if not copies or not isinstance(decision, Satisfied):
             return None
-        if self._context.replicas.strays(fid, copies):
+        if await self._context.replicas.strays(fid, copies):
             return None
         return Settled(Outcome.DONE, file.classid, len(known))
 
@@ -165,7 +165,7 @@ class Placer:
         source = self._source(copies, wish.source, progress)
         if not candidates or source is None or progress.failures >= MAX_FAILURES:
             return Outcome.RETRY
-        target = self._target(file.fid, copies, candidates)
+        target = await self._target(file.fid, copies, candidates)
         try:
             await self._copy(file, source, target)
         except CopyFailed as error:
@@ -189,9 +189,9 @@ class Placer:
         usable.sort(key=lambda devid: (devid in progress.slow_sources, devid != wanted))
         return usable[0] if usable else None
 
-    def _target(self, fid: int, copies: list[int], candidates: list[Place]) -> int:
+    async def _target(self, fid: int, copies: list[int], candidates: list[Place]) -> int:
         """A device to copy to. One that has a copy nobody knows of is overwritten first."""
-        strays = self._context.replicas.strays(fid, copies)
+        strays = await self._context.replicas.strays(fid, copies)
         stray = [place for place in candidates if place.devid in strays]
         return draw(stray or candidates).devid
 
@@ -218,7 +218,8 @@ class Placer:
 
     async def _adopt(self, file: FileRow) -> bool:
         """A file that the catalogue has nowhere, found on an own disk with its length and sum."""
-        for devid, size in self._context.replicas.strays(file.fid, []).items():
+        strays = await self._context.replicas.strays(file.fid, [])
+        for devid, size in strays.items():
             if size == file.length and await self.verified(file.fid, devid):
                 log.warning("fid %d was found on device %d", file.fid, devid)
                 await self._context.catalog.write(
@@ -284,7 +285,7 @@ class Placer:
 
     async def _finish(self, file: FileRow, copies: list[int]) -> Outcome:
         """All is well; a copy on an own disk that nobody knows of only takes up room."""
-        strays = self._context.replicas.strays(file.fid, copies)
+        strays = await self._context.replicas.strays(file.fid, copies)
         useless = [devid for devid in strays if self._context.may_delete(devid)]
         if useless and len(await self._sound(file, copies)) == len(copies):
             for devid in useless:

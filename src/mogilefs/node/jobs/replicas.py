@@ -102,7 +102,7 @@ class Replicas:
                 refused[fid] = error
         return refused
 
-    def strays(self, fid: int, known: list[int]) -> dict[int, int]:
+    async def strays(self, fid: int, known: list[int]) -> dict[int, int]:
         """Lengths of copies on own, readable devices that are not among ``known``, by device.
 
         A copy whose row a crash has lost, or that the catalogue forgot.
@@ -117,7 +117,7 @@ class Replicas:
         found = {}
         for devid in asked:
             try:
-                size = self._devices.size(devid, fid)
+                size = await self._devices.length(devid, fid)
             except OSError:  # a failing disk: the monitor's matter, there is no copy to be had
                 continue
             if size is not None:

@@ -67,7 +67,7 @@ class Replicate(QueueJob[Queued]):
         for fid, _, _ in new:
             if fid in self._wanting or fid in self._context.claims:
                 continue
-            settled = self._placer.settled(fid)
+            settled = await self._placer.settled(fid)
             if settled is None:
                 self._wanting.add(fid)
             else:

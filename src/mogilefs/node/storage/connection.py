@@ -11,6 +11,7 @@ from typing import TypeVar
 from mogilefs.node.layout import Place
 from mogilefs.node.storage import replies
 from mogilefs.node.storage.downloads import Download, fetch
+from mogilefs.node.storage.hotfiles import Opened
 from mogilefs.node.storage.incoming import Incoming
 from mogilefs.node.storage.plain import plain_get, plain_put
 from mogilefs.node.storage.requests import (
@@ -36,43 +37,57 @@ class Connection(Incoming):
     # Nearly every request
 
     def _answer_plain(self, size: int) -> bool:
-        door, started = self._door, self._loop.time()
-        if door.mistrusts:
+        self._since = started = self._loop.time()
+        place = plain_get(self._door.buffer, size, self._plain_head)
+        if place is not None:
+            return self._get_plain(place, started)
+        upload = plain_put(self._door.buffer, size, self._plain_head)
+        if upload is None or len(upload[1]) > self._limits.body:
             return False
-        self._since = started
-        try:
-            if (place := plain_get(door.buffer, size, self._plain_head)) is not None:
-                return self._get_plain(place)
-            upload = plain_put(door.buffer, size, self._plain_head)
-            if upload is None or len(upload[1]) > self._limits.body:
-                return False
-            place, data = upload
-            return self._put_plain(place, data)
-        finally:
-            if place is not None:
-                door.took(place.devid, started)
+        return self._put_plain(*upload, started)
 
-    def _get_plain(self, place: Place) -> bool:
+    def _get_plain(self, place: Place, started: float) -> bool:
+        trust, hot_files = self._devices.trust, self._door.hot_files
         try:
-            reply = self._door.hot_files.reply(place)
-        except OSError:  # it is told of the usual way
+            if not trust.given(place.devid, started) and place not in hot_files:
+                return self._get_slowly(place)
+            reply = hot_files.reply(place)
+        except (OSError, Refusal):  # it is told of the usual way
             return False
+        finally:
+            trust.took(place.devid, started, self._loop.time())
         if isinstance(reply, bytes):
             self._reply_plain(_PLAIN_GET, reply)
         else:
-            request = Request.plain(f"/dev{place.devid}/{place.path}")
+            request = _plain(place)
             self._queue.append(request)
             self._send_file(request, reply)
             self._flow()
         return True
 
-    def _put_plain(self, place: Place, data: bytes) -> bool:
+    def _get_slowly(self, place: Place) -> bool:
+        """Open the file in a thread; it stays open, so that who asks next need not wait."""
+        request = _plain(place)
+        work = self._door.hot_files.open
+        self._ask_from_thread(request, place.devid, self._opened, work, place)
+        self._queue.append(request)
+        self._flow()
+        return True
+
+    def _opened(self, request: Request, opened: Opened) -> None:
+        self._fetched(request, self._door.hot_files.reply(opened.place, opened))
+
+    def _put_plain(self, place: Place, data: bytes, started: float) -> bool:
+        if not self._devices.trust.given(place.devid, started):
+            return False
         upload = Upload(self._devices, place, len(data), None)
         try:
             upload.store(data)
         except (OSError, Refusal):  # it is told of the usual way
             upload.abandon()
             return False
+        finally:
+            self._devices.trust.took(place.devid, started, self._loop.time())
         self._reply_plain(_PLAIN_PUT, replies.page(200, keep_alive=True))
         return True
 
@@ -189,7 +204,7 @@ class Connection(Incoming):
 
     def _is_at_hand(self, download: Download) -> bool:
         """Whether the next piece can be sent without waiting for the disk."""
-        return download.cached and self._door.trusts(download.devid, self._loop.time())
+        return download.cached and self._devices.trust.given(download.devid, self._loop.time())
 
     async def _send_rest(self, request: Request, download: Download) -> None:
         try:
@@ -283,7 +298,7 @@ class Connection(Incoming):
     ) -> None:
         """Do ``work`` at once where its disk has been quick, else in one of the disk's threads."""
         started = self._loop.time()
-        if not self._door.trusts(devid, started):
+        if not self._devices.trust.given(devid, started):
             self._ask_from_thread(request, devid, then, work, *args)
             return
         try:
@@ -291,7 +306,7 @@ class Connection(Incoming):
         except OSError as error:
             raise self._refusal(request, error) from error
         finally:
-            self._door.took(devid, started)
+            self._devices.trust.took(devid, started, self._loop.time())
         then(request, result)
 
     def _ask_from_thread(
@@ -330,3 +345,7 @@ class Connection(Incoming):
         if refusal.status >= 500:
             log.error("%s %s: %s", request.method.decode(), request.url.decode("latin-1"), error)
         return refusal
+
+
+def _plain(place: Place) -> Request:
+    return Request.plain(f"/dev{place.devid}/{place.path}")

@@ -17,7 +17,6 @@ from mogilefs.node.storage.hotfiles import MOST as MOST_HOT_FILES
 from mogilefs.node.storage.hotfiles import HotFiles
 from mogilefs.node.storage.incoming import Incoming
 from mogilefs.node.storage.limits import Limits
-from mogilefs.node.storage.trust import SLOW_SECONDS, Trust
 
 BUFFER = 256 * 1024
 """Bytes read from a connection at once. All share one buffer, for each read is used up at once."""
@@ -49,7 +48,6 @@ class StorageDoor:
         """How many requests were answered, by method (empty: unreadable) and status."""
         self._networks = networks or Networks()
         self._connections: set[Incoming] = set()
-        self._trust: dict[int, Trust] = {}
         self._server: asyncio.Server | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
@@ -121,22 +119,6 @@ class StorageDoor:
     def note(self, method: bytes, reply: bytes) -> None:
         """Count an answer, whose status stands in its first line."""
         self.answers[method, reply[9:12]] += 1
-
-    @property
-    def mistrusts(self) -> bool:
-        """Whether any device was ever slow, so that ``trusts`` must be asked."""
-        return bool(self._trust)
-
-    def trusts(self, devid: int, now: float) -> bool:
-        """Whether a device's disk may be asked on the event loop itself."""
-        trust = self._trust.get(devid)
-        return trust is None or trust.given(now)
-
-    def took(self, devid: int, started: float) -> None:
-        """Note that a device kept the loop waiting since ``started``."""
-        now = self.loop.time()
-        if now - started > SLOW_SECONDS:
-            self._trust.setdefault(devid, Trust()).took(now - started, now)
 
 
 def _files_allowed() -> int:

@@ -9,6 +9,7 @@ and a disk can be unmounted soon after the last request.
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from mogilefs.node.devices import Devices
 from mogilefs.node.layout import Place
@@ -21,6 +22,14 @@ MOST = 64
 Key = tuple[int, str]
 
 
+class Opened(NamedTuple):
+    """A file that a thread has opened."""
+
+    place: Place
+    fd: int
+    found: os.stat_result
+
+
 class HotFiles:
     """The files of ``devices`` that are asked for often. For one event loop."""
 
@@ -29,13 +38,37 @@ class HotFiles:
         self._young: dict[Key, int] = {}
         self._old: dict[Key, int] = {}
 
-    def reply(self, place: Place) -> bytes | Download:
+    def __contains__(self, place: Place) -> bool:
+        """Whether a file is open: ``reply`` need not wait for its disk."""
+        key = (place.devid, place.path)
+        return key in self._young or key in self._old
+
+    def open(self, place: Place) -> Opened:
+        """Open a file for ``reply``, and read it into memory where it is small; ``OSError``.
+
+        Waits for the disk: for a thread.
+        """
+        opened = Opened(place, *self._devices.open(place))
+        try:
+            if opened.found.st_size <= SMALL:
+                os.pread(opened.fd, SMALL, 0)
+        except OSError:
+            os.close(opened.fd)
+            raise
+        return opened
+
+    def reply(self, place: Place, opened: Opened | None = None) -> bytes | Download:
         """The whole reply to a plain GET where the file is small and in memory, else a download.
 
-        Raises OSError where the file cannot be read.
+        ``opened`` spares opening the file. Raises OSError where it cannot be read.
         """
         key = (place.devid, place.path)
-        fd, found = self._still_open(key) or self._devices.open(place)
+        held = self._still_open(key)
+        if held is None and opened is not None:
+            held = opened.fd, opened.found
+        elif opened is not None:  # somebody else was quicker
+            os.close(opened.fd)
+        fd, found = held or self._devices.open(place)
         try:
             head = replies.file_head(found.st_size, int(found.st_mtime), None, keep_alive=True)
             reply = read_whole(found, fd, *head) if found.st_size <= SMALL else b""

@@ -7,26 +7,25 @@ a slow disk takes at most a small share of the loop's time from all others.
 
 from __future__ import annotations
 
-SLOW_SECONDS = 0.05
-"""A call that takes longer than this costs a disk its trust."""
+SLOW_SECONDS = 0.004
+"""A call that takes longer than this costs a disk its trust: its heads had to move."""
 
 SHARE = 20
 """Trust returns after this many times as long as the slow call took."""
 
 
 class Trust:
-    """What is thought of one device."""
-
-    __slots__ = ("_until",)
+    """What is thought of each device. For one event loop; times are in seconds, of its clock."""
 
     def __init__(self) -> None:
-        self._until = 0.0
+        self._until: dict[int, float] = {}
 
-    def given(self, now: float) -> bool:
+    def given(self, devid: int, now: float) -> bool:
         """Whether the device may be asked on the loop."""
-        return now >= self._until
+        return now >= self._until.get(devid, 0.0)
 
-    def took(self, seconds: float, now: float) -> None:
-        """Note how long a call kept the loop waiting."""
+    def took(self, devid: int, started: float, now: float) -> None:
+        """Note that a call kept the loop waiting from ``started`` until ``now``."""
+        seconds = now - started
         if seconds > SLOW_SECONDS:
-            self._until = now + SHARE * seconds
+            self._until[devid] = now + SHARE * seconds
