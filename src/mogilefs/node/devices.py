@@ -16,13 +16,14 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
+from mogilefs.node.arrivals import Arrivals
 from mogilefs.node.chance import chance
 from mogilefs.node.disk import Disk
 from mogilefs.node.layout import Place
@@ -43,6 +44,9 @@ THREADS = 8
 
 BLOCK = 2**20
 """How many bytes are in memory while a file is copied or summed."""
+
+ARRIVAL_SECONDS = 5.0
+"""How long a file that a PUT is still to bring is waited for, at most."""
 
 FULL = 90
 """Per cent of a device in use beyond which nothing goes before removing files."""
@@ -69,6 +73,7 @@ class Devices:
         """``durable=False`` leaves every fsync out. ``quota`` limits each device, in bytes."""
         self.root = Path(root).absolute()
         self.trust = Trust()
+        self.arrivals = Arrivals()
         self._root = str(self.root)
         self._durable = durable
         self._durability = Durability(self._root, durable=durable)
@@ -172,6 +177,27 @@ class Devices:
                 pass
         return open_regular(self.base(place.devid), place.path)
 
+    async def arrived(self, devid: int, fid: int) -> int | None:
+        """The length of a file as it will stay; None where it is, or its device is, missing.
+
+        Where a PUT is still to bring it, that is waited for, up to ARRIVAL_SECONDS; where it is
+        there already, no PUT that is under way replaces it any more. ``OSError`` as for ``size``.
+        """
+        path = layout.file_path(fid)
+        length = await self.length(devid, fid)
+        while length is None and await self.arrivals.wait(devid, path, ARRIVAL_SECONDS):
+            length = await self.length(devid, fid)
+        if (devid, path) in self.arrivals:
+            await self.run(devid, self.arrivals.stop, devid, [path])
+            length = await self.length(devid, fid)
+        return length
+
+    async def keep_off(self, devid: int, fid: int) -> None:
+        """Have a file neither on a device nor on its way there; ``OSError``."""
+        comes = (devid, layout.file_path(fid)) in self.arrivals
+        if comes or await self.length(devid, fid) is not None:
+            await self.delete(devid, fid)
+
     async def delete(self, devid: int, fid: int) -> bool:
         """Delete a file; False where it was not there. ``OSError`` where the disk refuses."""
         try:
@@ -218,9 +244,11 @@ class Devices:
         return bool(removed)
 
     def _unlink(
-        self, devid: int, paths: Iterable[str]
+        self, devid: int, paths: Collection[str]
     ) -> tuple[dict[str, int], dict[str, OSError]]:
-        removed, refused = unlink_all(self.base(devid), paths)
+        base = self.base(devid)
+        self.arrivals.stop(devid, paths)
+        removed, refused = unlink_all(base, paths)
         self.room(devid).changed(-sum(removed.values()))
         return removed, refused
 

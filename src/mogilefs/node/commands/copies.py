@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from ..jobs import foreign, records
 from .table import Context
@@ -33,9 +33,20 @@ def at_hand(ctx: Context, devids: Iterable[int]) -> bool:
 
 async def length(ctx: Context, devid: int, fid: int) -> int | None:
     """The length in bytes of a copy; None where it is missing or cannot be looked at."""
+    return await _length(ctx, ctx.node.devices.length, devid, fid)
+
+
+async def final_length(ctx: Context, devid: int, fid: int) -> int | None:
+    """The same once no PUT is under way to an own disk that would change it."""
+    return await _length(ctx, ctx.node.devices.arrived, devid, fid)
+
+
+async def _length(
+    ctx: Context, look: Callable[[int, int], Awaitable[int | None]], devid: int, fid: int
+) -> int | None:
     try:
         if ctx.node.own_host.owns(devid):
-            return await ctx.node.devices.length(devid, fid)
+            return await look(devid, fid)
         return await foreign.size(ctx.registry.read_url(devid, fid))
     except (OSError, foreign.StorageError) as error:
         log.warning("cannot look at fid %d on device %d: %s", fid, devid, error)

@@ -15,7 +15,7 @@ from ..openuploads import OpenUpload, forget
 from ..placement import MAX_DESTINATIONS, destinations
 from ..policies import DEFAULT_POLICY
 from ..registry import HASH_NUMBERS, Domain
-from .copies import length as length_of
+from .copies import final_length
 from .table import CommandError, Context, Values, command, number
 
 MAX_CHOSEN_FID = 2**53
@@ -181,7 +181,7 @@ def _no_temp_file(fid: int) -> CommandError:
 
 async def _verified_length(ctx: Context, upload: Upload) -> int:
     """The file's length as it lies on the device: size_verify_error, size_mismatch."""
-    length = await length_of(ctx, upload.devid, upload.fid)
+    length = await final_length(ctx, upload.devid, upload.fid)
     if length is None:
         raise CommandError("size_verify_error", f"Fid {upload.fid} is not on {upload.devid}")
     if upload.size not in (None, length):
@@ -204,15 +204,10 @@ async def _verify_checksum(ctx: Context, upload: Upload, algorithm: str, digest:
 
 
 async def _delete_from_others(ctx: Context, upload: Upload, devids: list[int]) -> None:
-    """What was put on another device than the one that counts, gone."""
-    node = ctx.node
+    """What was, or is being, put on another device than the one that counts, gone."""
     for other in devids:
-        if (
-            other != upload.devid
-            and node.own_host.owns(other)
-            and await node.devices.length(other, upload.fid) is not None
-        ):
-            await node.devices.delete(other, upload.fid)
+        if other != upload.devid and ctx.node.own_host.owns(other):
+            await ctx.node.devices.keep_off(other, upload.fid)
 
 
 @dataclass(slots=True)

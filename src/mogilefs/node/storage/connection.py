@@ -27,9 +27,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_PLAIN_GET = (b"GET", b"200")
-_PLAIN_PUT = (b"PUT", b"200")
-
 
 class Connection(Incoming):
     """Answers request after request; at most one is worked on."""
@@ -57,7 +54,7 @@ class Connection(Incoming):
         finally:
             trust.took(place.devid, started, self._loop.time())
         if isinstance(reply, bytes):
-            self._reply_plain(_PLAIN_GET, reply)
+            self._reply_plain(b"GET", reply)
         else:
             request = _plain(place)
             self._queue.append(request)
@@ -82,17 +79,20 @@ class Connection(Incoming):
             return False
         upload = Upload(self._devices, place, len(data), None)
         try:
-            upload.store(data)
-        except (OSError, Refusal):  # it is told of the usual way
+            reply = replies.page(upload.store(data), keep_alive=True)
+        except Refusal as refusal:
+            upload.abandon()
+            reply = replies.page(refusal.status, refusal.text, keep_alive=True)
+        except OSError:  # it is told of the usual way
             upload.abandon()
             return False
         finally:
             self._devices.trust.took(place.devid, started, self._loop.time())
-        self._reply_plain(_PLAIN_PUT, replies.page(200, keep_alive=True))
+        self._reply_plain(b"PUT", reply)
         return True
 
-    def _reply_plain(self, what: tuple[bytes, bytes], reply: bytes) -> None:
-        self._door.answers[what] += 1
+    def _reply_plain(self, method: bytes, reply: bytes) -> None:
+        self._door.note(method, reply)
         self._door.outbox.reply(self._transport, reply)
 
     # The requests, one after the other

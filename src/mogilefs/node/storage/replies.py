@@ -16,6 +16,7 @@ REASONS = {
     403: "Forbidden",
     404: "Not Found",
     408: "Request Timeout",
+    409: "Conflict",
     413: "Content Too Large",
     414: "URI Too Long",
     416: "Range Not Satisfiable",

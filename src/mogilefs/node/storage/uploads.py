@@ -8,6 +8,7 @@ import errno
 import hashlib
 import os
 
+from mogilefs.node.arrivals import Arrival, Emptied
 from mogilefs.node.devices import Devices
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part
@@ -37,6 +38,7 @@ class Upload:
         self._wanted_md5 = md5
         self._md5 = hashlib.md5(usedforsecurity=False) if md5 is not None else None
         self._part: Part | None = None
+        self._arrival: Arrival | None = None
         self._room: Room | None = None
         self._promised = 0
         self._unchecked = 0
@@ -49,6 +51,7 @@ class Upload:
             raise Refusal(404, "Base directory does not exist") from error
         self._room = self._devices.room(self.place.devid)
         self._promise(self._length or 0)
+        self._arrival = self._devices.arrivals.begin(self.place.devid, self.place.path)
         self._part = Part(base, self.place.path)
 
     def _promise(self, size: int) -> None:
@@ -89,13 +92,23 @@ class Upload:
     def finish(self) -> int:
         """Put the file into its place; the status of the answer. ``Refusal`` or ``OSError``."""
         assert self._part is not None
+        assert self._arrival is not None
         assert self._room is not None
         self._compare_md5()
         replaced = self._replaced() if self._room.limited else 0
-        self._part.commit()
+        try:
+            self._arrival.publish(self._part.commit)
+        except Emptied as error:
+            raise Refusal(409, "Deleted while it was uploaded") from error
         self._room.changed(self.received - replaced, self._promised)
         self._promised = 0
+        self._end()
         return 200 if self._md5 is None else 201
+
+    def _end(self) -> None:
+        if self._arrival is not None:
+            self._devices.arrivals.end(self._arrival)
+            self._arrival = None
 
     def _compare_md5(self) -> None:
         if self._md5 is None or self._wanted_md5 is None:
@@ -120,6 +133,7 @@ class Upload:
         if self._room is not None and self._promised:
             self._room.give_back(self._promised)
             self._promised = 0
+        self._end()
 
 
 def refusal_of(error: OSError) -> Refusal:
