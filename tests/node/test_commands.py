@@ -117,6 +117,17 @@ def test_a_host_may_have_any_name_but_not_any_address(tracker: Tracker) -> None:
     )
 
 
+def test_an_address_that_is_taken_is_named(tracker: Tracker) -> None:
+    for name in ("first", "second"):
+        alternative = f"altip=10.9.1.{name == 'first':d}&altmask=10.9.1.0/24"
+        tracker.ask(f"create_host host={name}&ip=10.0.1.{len(name)}&port=7500&{alternative}")
+    created = tracker.ask("create_host host=third&ip=10.0.1.5&port=7500")
+    updated = tracker.ask("update_host host=second&altip=10.9.1.1")
+    assert (created.code, updated.code) == ("dup", "dup")
+    assert created.message == "Another host has the address 10.0.1.5"
+    assert updated.message == "Another host has the address 10.9.1.1"
+
+
 def test_an_empty_value_takes_a_hosts_other_address_away(tracker: Tracker) -> None:
     alternative = "getport=7501&altip=10.9.0.7&altmask=10.9.0.0/16"
     created = tracker.ask(f"create_host host=alt&ip=10.0.0.7&port=7500&{alternative}")

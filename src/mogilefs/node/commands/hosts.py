@@ -126,7 +126,12 @@ def _insert_host(db: sqlite3.Connection, name: str, settings: dict[str, object])
             (to_bytes(name), *settings.values()),
         )
     except sqlite3.IntegrityError as error:
-        raise CommandError("dup", f"Another host has this address: {error}") from error
+        raise _taken(settings) from error
+
+
+def _taken(settings: Mapping[str, object]) -> CommandError:
+    addresses = [str(settings[column]) for column in ("hostip", "altip") if settings.get(column)]
+    return CommandError("dup", f"Another host has the address {' or '.join(addresses)}")
 
 
 @command("update_host")
@@ -150,7 +155,7 @@ def _update_host(db: sqlite3.Connection, name: str, settings: dict[str, object])
             (*settings.values(), to_bytes(name)),
         )
     except sqlite3.IntegrityError as error:
-        raise CommandError("dup", f"Another host has this address: {error}") from error
+        raise _taken(settings) from error
 
 
 @command("delete_host")
@@ -280,7 +285,7 @@ async def set_weight(ctx: Context, request: Request) -> Values:
 @command("set_state")
 async def set_state(ctx: Context, request: Request) -> Values:
     """Set a device's state; a dead one does not come back to life at once."""
-    state = request.given("state")
+    state = request.given("state") or ""
     if state not in DEVICE_STATES:
         raise CommandError("bad_params", f"No device state {state!r}")
     device = _device_of_host(ctx, request)

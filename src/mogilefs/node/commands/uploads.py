@@ -78,7 +78,9 @@ def _chosen_fid(ctx: Context, text: str) -> int:
     fid = number(text)
     if fid == 0 or fid > MAX_CHOSEN_FID:
         raise CommandError("db", f"{text!r} is no fid")
-    if fid < 0 or not ctx.node.fids.choose(fid):
+    if fid < 0:  # the original's code for it
+        raise CommandError("fid_in_use", f"{text!r} is no fid")
+    if not ctx.node.fids.choose(fid):
         raise CommandError("fid_in_use", f"Fid {fid} is or was in use")
     return fid
 
