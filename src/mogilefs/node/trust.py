@@ -7,6 +7,12 @@ a slow disk takes at most a small share of the loop's time from all others.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
 SLOW_SECONDS = 0.004
 """A call that takes longer than this costs a disk its trust: its heads had to move."""
 
@@ -15,17 +21,25 @@ SHARE = 20
 
 
 class Trust:
-    """What is thought of each device. For one event loop; times are in seconds, of its clock."""
+    """What is thought of each device. For one event loop; the clock counts seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._until: dict[int, float] = {}
 
-    def given(self, devid: int, now: float) -> bool:
+    def given(self, devid: int) -> bool:
         """Whether the device may be asked on the loop."""
-        return now >= self._until.get(devid, 0.0)
+        return devid not in self._until or self._clock() >= self._until[devid]
 
-    def took(self, devid: int, started: float, now: float) -> None:
-        """Note that a call kept the loop waiting from ``started`` until ``now``."""
-        seconds = now - started
-        if seconds > SLOW_SECONDS:
-            self._until[devid] = now + SHARE * seconds
+    def ask(self, devid: int, work: Callable[..., T], *args: object) -> T:
+        """Do ``work``, which asks the device, on the loop, and note how long it kept that waiting.
+
+        Returns what it returns, and raises what it raises.
+        """
+        started = self._clock()
+        try:
+            return work(*args)
+        finally:
+            now = self._clock()
+            if now - started > SLOW_SECONDS:
+                self._until[devid] = now + SHARE * (now - started)

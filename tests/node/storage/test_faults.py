@@ -134,13 +134,30 @@ async def test_what_is_no_file_is_not_served(door, devices):
 
 
 def test_a_slow_disk_loses_trust_for_a_while():
-    trust = Trust()
-    trust.took(1, started=100, now=100 + SLOW_SECONDS / 2)
-    assert trust.given(1, 101)
-    trust.took(1, started=100, now=102)
-    assert not trust.given(1, 102 + 2 * SHARE - 0.1)
-    assert trust.given(1, 102 + 2 * SHARE)
-    assert trust.given(2, 102)
+    now = 100.0
+
+    def take(seconds):
+        nonlocal now
+        now += seconds
+        return seconds
+
+    trust = Trust(lambda: now)
+    assert trust.ask(1, take, SLOW_SECONDS / 2) == SLOW_SECONDS / 2
+    assert trust.given(1)
+    trust.ask(1, take, 2)
+    assert trust.given(2)
+    take(2 * SHARE - 0.1)
+    assert not trust.given(1)
+    take(0.2)
+    assert trust.given(1)
+
+
+def test_a_call_that_fails_slowly_costs_trust_too():
+    clock = iter([0.0, 1.0, 2.0])
+    trust = Trust(lambda: next(clock))
+    with pytest.raises(OSError, match="broken"):
+        trust.ask(1, lambda: (_ for _ in ()).throw(OSError("broken")))
+    assert not trust.given(1)
 
 
 class SlowDevices(Devices):
@@ -245,6 +262,8 @@ async def test_a_file_that_is_open_is_served_though_its_disk_stands_still(tmp_pa
         missing = request("GET", "/dev1/0/000/000/0000000003.fid")
         devices.free.set()
         assert (await ask(door.address, missing)).status == 404
+        hot.unlink()
+        assert (await ask(door.address, request("GET", FILE))).status == 404
         assert devices.asked_on_the_loop == on_the_loop
 
 

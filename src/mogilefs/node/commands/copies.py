@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from ..jobs import foreign, records
@@ -14,21 +13,18 @@ log = logging.getLogger(__name__)
 
 def own_length(ctx: Context, devid: int, fid: int) -> int | None:
     """The length in bytes of a copy on a disk of this node's; None where it cannot be read."""
-    devices, started = ctx.node.devices, time.monotonic()
+    devices = ctx.node.devices
     try:
-        return devices.size(devid, fid)
+        return devices.trust.ask(devid, devices.size, devid, fid)
     except OSError as error:
         log.warning("cannot look at fid %d on device %d: %s", fid, devid, error)
         return None
-    finally:
-        devices.trust.took(devid, started, time.monotonic())
 
 
 def at_hand(ctx: Context, devids: Iterable[int]) -> bool:
     """Whether all are own disks that can be asked without waiting, as far as one knows."""
-    given, now = ctx.node.devices.trust.given, time.monotonic()
-    owns = ctx.node.own_host.owns
-    return all(owns(devid) and given(devid, now) for devid in devids)
+    owns, given = ctx.node.own_host.owns, ctx.node.devices.trust.given
+    return all(owns(devid) and given(devid) for devid in devids)
 
 
 async def length(ctx: Context, devid: int, fid: int) -> int | None:

@@ -34,25 +34,23 @@ class Connection(Incoming):
     # Nearly every request
 
     def _answer_plain(self, size: int) -> bool:
-        self._since = started = self._loop.time()
+        self._since = self._loop.time()
         place = plain_get(self._door.buffer, size, self._plain_head)
         if place is not None:
-            return self._get_plain(place, started)
+            return self._get_plain(place)
         upload = plain_put(self._door.buffer, size, self._plain_head)
         if upload is None or len(upload[1]) > self._limits.body:
             return False
-        return self._put_plain(*upload, started)
+        return self._put_plain(*upload)
 
-    def _get_plain(self, place: Place, started: float) -> bool:
+    def _get_plain(self, place: Place) -> bool:
         trust, hot_files = self._devices.trust, self._door.hot_files
         try:
-            if not trust.given(place.devid, started) and place not in hot_files:
+            if not trust.given(place.devid) and place not in hot_files:
                 return self._get_slowly(place)
-            reply = hot_files.reply(place)
+            reply = trust.ask(place.devid, hot_files.reply, place)
         except (OSError, Refusal):  # it is told of the usual way
             return False
-        finally:
-            trust.took(place.devid, started, self._loop.time())
         if isinstance(reply, bytes):
             self._reply_plain(b"GET", reply)
         else:
@@ -74,20 +72,20 @@ class Connection(Incoming):
     def _opened(self, request: Request, opened: Opened) -> None:
         self._fetched(request, self._door.hot_files.reply(opened.place, opened))
 
-    def _put_plain(self, place: Place, data: bytes, started: float) -> bool:
-        if not self._devices.trust.given(place.devid, started):
+    def _put_plain(self, place: Place, data: bytes) -> bool:
+        trust = self._devices.trust
+        if not trust.given(place.devid):
             return False
         upload = Upload(self._devices, place, len(data), None)
         try:
-            reply = replies.page(upload.store(data), keep_alive=True)
+            status = trust.ask(place.devid, upload.store, data)
+            reply = replies.page(status, keep_alive=True)
         except Refusal as refusal:
             upload.abandon()
             reply = replies.page(refusal.status, refusal.text, keep_alive=True)
         except OSError:  # it is told of the usual way
             upload.abandon()
             return False
-        finally:
-            self._devices.trust.took(place.devid, started, self._loop.time())
         self._reply_plain(b"PUT", reply)
         return True
 
@@ -204,7 +202,7 @@ class Connection(Incoming):
 
     def _is_at_hand(self, download: Download) -> bool:
         """Whether the next piece can be sent without waiting for the disk."""
-        return download.cached and self._devices.trust.given(download.devid, self._loop.time())
+        return download.cached and self._devices.trust.given(download.devid)
 
     async def _send_rest(self, request: Request, download: Download) -> None:
         try:
@@ -297,16 +295,14 @@ class Connection(Incoming):
         *args: object,
     ) -> None:
         """Do ``work`` at once where its disk has been quick, else in one of the disk's threads."""
-        started = self._loop.time()
-        if not self._devices.trust.given(devid, started):
+        trust = self._devices.trust
+        if not trust.given(devid):
             self._ask_from_thread(request, devid, then, work, *args)
             return
         try:
-            result = work(*args)
+            result = trust.ask(devid, work, *args)
         except OSError as error:
             raise self._refusal(request, error) from error
-        finally:
-            self._devices.trust.took(devid, started, self._loop.time())
         then(request, result)
 
     def _ask_from_thread(

@@ -40,8 +40,7 @@ class HotFiles:
 
     def __contains__(self, place: Place) -> bool:
         """Whether a file is open: ``reply`` need not wait for its disk."""
-        key = (place.devid, place.path)
-        return key in self._young or key in self._old
+        return self._still_open((place.devid, place.path)) is not None
 
     def open(self, place: Place) -> Opened:
         """Open a file for ``reply``, and read it into memory where it is small; ``OSError``.
@@ -86,9 +85,12 @@ class HotFiles:
         fd = self._young.get(key) or self._old.get(key)
         if fd is None:
             return None
-        found = os.fstat(fd)
-        if found.st_nlink:
-            return fd, found
+        try:
+            found = os.fstat(fd)
+            if found.st_nlink:
+                return fd, found
+        except OSError:  # a network file system's handle went stale
+            pass
         self._forget(key)
         os.close(fd)
         return None
