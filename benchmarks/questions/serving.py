@@ -38,7 +38,9 @@ def run(setting: Setting) -> list[Table | Sheet]:
     """Small files by wrk, large ones by one reader, memory by many readers."""
     missing = [name for name in ("wrk", "nginx") if shutil.which(name, path=SEARCH) is None]
     if missing:
-        return [Sheet("serving", "Serving", ["not measured"], [[f"needs {', '.join(missing)}"]])]
+        needs = f"needs {', '.join(missing)}: apt-get install {' '.join(missing)}"
+        print(needs, end=", ", file=sys.stderr)
+        return [Sheet("serving", "Serving", ["not measured"], [[needs]])]
     with ExitStack() as stack:
         field = _Field(stack, setting.directory)
         contestants = field.few() if setting.quick else field.few() | field.more()
