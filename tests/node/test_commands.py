@@ -270,6 +270,7 @@ def test_a_device_that_was_not_offered_ends_the_upload(node: Node, tracker: Trac
     hold(
         tracker,
         (closing_line(opened | {"devid": other}), "bogus_args"),
+        (closing_line(opened | {"fid": "abc"}), "bogus_args"),
         (
             closing_line(moved, "&checksum=x"),
             "invalid_checksum_format",

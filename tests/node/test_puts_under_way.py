@@ -33,14 +33,16 @@ def tracker(farm: Farm) -> Iterator[Tracker]:
 class Opened:
     """An upload that create_open has begun, and its two devices, by number."""
 
-    def __init__(self, tracker: Tracker) -> None:
-        args = tracker.ask("create_open domain=demo&key=k&class=thumb&multi_dest=1").args
+    def __init__(self, tracker: Tracker, **where: str) -> None:
+        self._where = where or {"domain": "demo", "class": "thumb"}
+        asked = urlencode({**self._where, "key": "k", "multi_dest": 1})
+        args = tracker.ask(f"create_open {asked}").args
         self.fid = args["fid"]
         self.paths = {int(args[f"devid_{n}"]): args[f"path_{n}"] for n in (1, 2)}
 
     def closing_line(self, devid: int, key: str = "k", size: int = 10) -> str:
         told = {"fid": self.fid, "devid": devid, "path": self.paths[devid], "size": size}
-        return "create_close " + urlencode({"domain": "demo", "key": key, **told})
+        return "create_close " + urlencode({**self._where, "key": key, **told})
 
 
 class Put:
@@ -142,6 +144,45 @@ def test_a_file_that_was_closed_is_not_replaced_by_an_older_put(
     assert tracker.ask(opened.closing_line(1)).status == "OK"
     assert given_up.finish() == 409
     assert farm.client.read("k") == b"the second"
+
+
+def test_only_one_close_of_an_upload_has_an_effect(farm: Farm, tracker: Tracker) -> None:
+    opened = Opened(tracker)
+    until(lambda: farm.rows("SELECT 1 FROM tempfile WHERE fid = ?", opened.fid))
+    farm.copy(2, int(opened.fid)).parent.mkdir(parents=True)
+    farm.copy(2, int(opened.fid)).write_bytes(b"on another")
+    put = Put(farm, opened, 1)
+    tracker.send(opened.closing_line(1) + "\r\n")
+    assert tracker.nothing_comes()
+    with closing(Tracker(farm.node.tracker)) as other:
+        assert other.ask(opened.closing_line(2)).code == "no_temp_file"
+    assert put.finish() == 200
+    assert Reply.parse(tracker.line()).status == "OK"
+    assert farm.client.read("k") == b"firstlater"
+
+
+def test_a_domain_that_was_deleted_meanwhile_gets_no_file(farm: Farm, tracker: Tracker) -> None:
+    assert tracker.ask("create_domain domain=short").status == "OK"
+    opened = Opened(tracker, domain="short")
+    put = Put(farm, opened, 1)
+    tracker.send(opened.closing_line(1) + "\r\n")
+    assert tracker.nothing_comes()
+    with closing(Tracker(farm.node.tracker)) as other:
+        assert other.ask("delete_domain domain=short").status == "OK"
+    assert put.finish() == 200
+    assert Reply.parse(tracker.line()).code == "unreg_domain"
+    until(lambda: leaves_nothing(farm, put))
+    assert farm.rows("SELECT * FROM file") == []
+
+
+def test_a_disk_that_fails_does_not_stand_in_the_way_of_another(
+    farm: Farm, tracker: Tracker
+) -> None:
+    opened = Opened(tracker)
+    (farm.directory / "dev1" / "0").symlink_to("0")  # whatever is asked for there is an OSError
+    assert Put(farm, opened, 2).finish() == 200
+    assert tracker.ask(opened.closing_line(2)).status == "OK"
+    assert farm.client.read("k") == b"firstlater"
 
 
 async def test_what_is_removed_in_the_moment_of_a_put_is_removed_after_it(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class OpenUploads:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._known: dict[int, OpenUpload] = {}
+        self._ending: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
 
@@ -59,11 +60,21 @@ class OpenUploads:
             self._timer = loop.call_later(WRITE_SECONDS, self._begin_to_write)
 
     def take(self, fid: int) -> OpenUpload | None:
-        """The upload that is to be ended, None where there is none.
+        """The upload that is to be ended, None where there is none, or another is ending it.
 
-        One that was ``written`` may have been given up meanwhile: ``forget`` tells.
+        One that was ``written`` may have been given up meanwhile: ``forget`` tells. ``ended`` must
+        follow.
         """
-        return self._known.pop(fid, None) or self._read(fid)
+        if fid in self._ending:
+            return None
+        upload = self._known.pop(fid, None) or self._read(fid)
+        if upload is not None:
+            self._ending.add(fid)
+        return upload
+
+    def ended(self, fid: int) -> None:
+        """Whoever took the upload is done with it."""
+        self._ending.discard(fid)
 
     def _read(self, fid: int) -> OpenUpload | None:
         rows = self._catalog.read(

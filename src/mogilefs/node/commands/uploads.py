@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 import time
@@ -17,6 +18,8 @@ from ..policies import DEFAULT_POLICY
 from ..registry import HASH_NUMBERS, Domain
 from .copies import final_length
 from .table import CommandError, Context, Values, command, number
+
+log = logging.getLogger(__name__)
 
 MAX_CHOSEN_FID = 2**53
 """The highest fid that a client may choose: leaves numbers for all files to come."""
@@ -117,6 +120,8 @@ async def create_close(ctx: Context, request: Request) -> Values:
     except BaseException:  # the catalogue failed, so that the upload is as open as before
         ctx.node.uploads.add(opened)
         raise
+    finally:
+        ctx.node.uploads.ended(upload.fid)
 
 
 async def _end(ctx: Context, upload: Upload, opened: OpenUpload) -> Values:
@@ -148,8 +153,11 @@ def _upload(ctx: Context, request: Request) -> Upload:
             raise CommandError(f"no_{name}", f"No {name} provided")
     checksum = _checksum(request.given("checksum"))
     fid, devid = number(request.args["fid"]), number(request.args["devid"])
-    if devid not in ctx.registry.devices or request.args["path"] != ctx.registry.write_url(
-        devid, fid, ctx.peer, request.given("zone")
+    if (
+        fid < 1
+        or devid not in ctx.registry.devices
+        or request.args["path"]
+        != ctx.registry.write_url(devid, fid, ctx.peer, request.given("zone"))
     ):
         raise CommandError("bogus_args", "The path is not the one that was given out")
     return Upload(
@@ -208,8 +216,12 @@ async def _verify_checksum(ctx: Context, upload: Upload, algorithm: str, digest:
 async def _delete_from_others(ctx: Context, upload: Upload, devids: list[int]) -> None:
     """What was, or is being, put on another device than the one that counts, gone."""
     for other in devids:
-        if other != upload.devid and ctx.node.own_host.owns(other):
+        if other == upload.devid or not ctx.node.own_host.owns(other):
+            continue
+        try:
             await ctx.node.devices.keep_off(other, upload.fid)
+        except OSError as error:  # that disk fails: the file is whole on the one that counts
+            log.warning("fid %d may be left on device %d: %s", upload.fid, other, error)
 
 
 @dataclass(slots=True)
@@ -258,6 +270,8 @@ def _store(db: sqlite3.Connection, stored: _Stored) -> bool:
     Returns whether there was something before.
     """
     upload = stored.upload
+    if not db.execute("SELECT 1 FROM domain WHERE dmid = ?", (upload.dmid,)).fetchone():
+        raise CommandError("unreg_domain", "The domain was deleted during the upload")
     if not forget(db, stored.opened):
         raise _no_temp_file(upload.fid)
     key = to_bytes(upload.key)
