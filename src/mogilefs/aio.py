@@ -115,13 +115,12 @@ class AsyncFileReader(Closing):
         return await self._run(self._cursor.size())
 
     async def read(self, size: int | None = -1) -> bytes:
-        """``size`` bytes, fewer only at the end of the file; all that is left by default."""
-        chunks = []
-        left = -1 if size is None else size
-        while left and (chunk := await self._run(self._cursor.read(left if left > 0 else BULK))):
-            chunks.append(chunk)
-            left -= len(chunk) if left > 0 else 0
-        return b"".join(chunks)
+        """``size`` bytes, fewer only at the end of the file; all that is left by default.
+
+        What was cancelled can be read again: nothing of it is lost.
+        """
+        limit = None if size is None or size < 0 else size
+        return await self._run(self._cursor.read_whole(limit))
 
     async def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to another place; the new position."""

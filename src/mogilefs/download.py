@@ -48,6 +48,7 @@ class Download:
         """Where the wanted bytes end; None while the size is not known."""
         self.offset = start
         self._stop = stop
+        self._nothing = stop is not None and stop <= start
         self._done = False
         if size is not None:
             self._know(size)
@@ -89,18 +90,18 @@ class Download:
             if not data:
                 self._failed(BadReplica(f"ended after {self.offset} bytes"))
                 continue
+            if len(data) == left:
+                yield from self._finish()  # interrupted here, the next read gives these bytes anew
+                self._done = True
             self._delivered = True
             self.offset += len(data)
-            if len(data) == left:
-                self._done = True
-                yield from self._finish()
             return data
 
     def _begin(self) -> Op[Response | None]:
         """A replica that sends the next bytes; None where no more are wanted."""
         if self._closed and not self._done:
             raise ValueError(f"{self._key!r} was closed before its end was read")
-        if self.size is None and not self._paths:
+        if self.size is None and (self._nothing or not self._paths):
             yield from self._find()
         if not self._done:
             yield from self._next_replica()
@@ -109,16 +110,29 @@ class Download:
         return self._response
 
     def _finish(self) -> Op[None]:
-        """Nothing more is wanted: a replica that has more is not the file."""
+        """Nothing more is wanted: a replica that has more is not the file.
+
+        One that breaks now has given all that was wanted.
+        """
         response, self._response = self._response, None
-        if response is not None:
+        if response is None:
+            return
+        try:
             whole = self.end == self.size and response.length is None
-            if whole and (yield from response.read(1)):
-                response.close()
-                self._cause = BadReplica(f"goes on after {self.size} bytes")
-                self._reasons[self._url] = str(self._cause)
-                raise self._unavailable()
-            yield from response.skip()
+            more = whole and (yield from response.read(1))
+            if not more:
+                yield from response.skip()
+        except (OSError, ProtocolError):
+            response.close()
+            return
+        except BaseException:
+            response.close()
+            raise
+        if more:
+            response.close()
+            self._cause = BadReplica(f"goes on after {self.size} bytes")
+            self._reasons[self._url] = str(self._cause)
+            raise self._unavailable()
 
     def _find(self) -> Op[None]:
         """Ask the tracker where the file is and how long."""
@@ -139,6 +153,8 @@ class Download:
         while self._response is None:
             if not self._paths and not self._asked:
                 yield from self._find()
+            if self._done:  # a range past the end of the file, which every replica refuses
+                return
             if not self._paths:
                 raise self._unavailable()
             self._url = self._best()
@@ -162,7 +178,14 @@ class Download:
         except (BadReplica, ProtocolError):
             yield from response.skip()
             raise
+        try:
+            yield from self._skip(response, before)
+        except BaseException:  # an interrupted skip leaves bytes that nobody may take for the file's
+            response.close()
+            raise
         self._response = response
+
+    def _skip(self, response: Response, before: int) -> Op[None]:
         while before and not self._done:
             data = yield from response.read(min(BULK, before))
             if not data:

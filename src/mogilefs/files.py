@@ -76,6 +76,25 @@ class Cursor:
         self.position += len(data)
         return data
 
+    def read_whole(self, limit: int | None = None) -> Op[bytes]:
+        """``limit`` bytes, or all that are left; fewer only at the end of the file.
+
+        Where that fails or is interrupted nothing of it counts as read.
+        """
+        at, chunks = self.position, []
+        left = limit
+        try:
+            while left is None or left:
+                chunk = yield from self.read(BULK if left is None else left)
+                if not chunk:
+                    break
+                chunks.append(chunk)
+                left = None if left is None else left - len(chunk)
+        except BaseException:
+            self.position = at
+            raise
+        return b"".join(chunks)
+
     def _open(self, found: Found) -> None:
         """The whole file for whoever begins at the beginning, a window of it after a seek."""
         size = found.length
@@ -130,7 +149,7 @@ class ReplicaFile(io.RawIOBase):
 
     def readall(self) -> bytes:
         self._check_open()
-        return b"".join(iter(lambda: self._run(self._cursor.read()), b""))
+        return bytes(self._run(self._cursor.read_whole()))
 
     def close(self) -> None:
         if not self.closed:

@@ -152,8 +152,12 @@ class Response:
         """Read a small body to its end, so that the connection can be kept; close a large one."""
         if self._left is None or self._left > SMALL_BODY:
             self.close()
-        while self._link is not None:
-            yield from self.read()
+        try:
+            while self._link is not None:
+                yield from self.read()
+        except BaseException:
+            self.close()
+            raise
 
     def _finish(self) -> None:
         link, self._link = self._link, None

@@ -116,6 +116,26 @@ def test_more_bytes_than_the_tracker_says_without_a_length(client: Any, tiny: Ti
         client.read("key")
 
 
+def reset_at_the_end(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+    connection.send(proper.replace(b"Content-Length", b"X-Length"))
+    connection.reset()
+
+
+def stall_at_the_end(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+    connection.send(proper.replace(b"Content-Length", b"X-Length"))
+    connection.sock.recv(1)
+
+
+@pytest.mark.parametrize("fault", [reset_at_the_end, stall_at_the_end])
+def test_whoever_breaks_after_the_last_byte_has_given_all(
+    client: Any, tiny: Tiny, fault: Behaviour
+) -> None:
+    tiny.cluster.add("key", b"small enough to arrive before a reset", replicas=1)
+    tiny.storages[0].on["GET"] = fault
+    assert client.read("key") == b"small enough to arrive before a reset"
+    assert b"".join(client.stream("key")) == client.read("key")
+
+
 @pytest.mark.parametrize("fault", [reset_in_the_middle, stall_in_the_middle])
 def test_a_download_goes_on_from_where_it_broke_off(
     client: Any, tiny: Tiny, fault: Behaviour, tmp_path: Path
@@ -137,6 +157,22 @@ def test_a_server_that_knows_no_ranges_is_skipped_through(client: Any, tiny: Tin
     for storage in tiny.storages:
         storage.on["GET"] = whole
     assert b"".join(client.stream("key", start=1000, stop=600_000)) == BODY[1000:600_000]
+
+
+@pytest.mark.parametrize(
+    "wanted", [(len(BODY), None), (len(BODY) + 5, None), (9, 9), (9, 5)], ids=str
+)
+def test_a_range_of_nothing_of_a_file_whose_size_was_not_told(
+    client: Any, tiny: Tiny, wanted: tuple[int, int | None]
+) -> None:
+    def unsatisfiable(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+        connection.send(response(416, b""))
+
+    stored = tiny.cluster.add("key", BODY)
+    for storage in tiny.storages:
+        storage.on["GET"] = unsatisfiable
+    start, stop = wanted
+    assert list(client.stream("key", start=start, stop=stop, paths=stored.urls)) == []
 
 
 def test_paths_that_are_out_of_date_are_asked_for_again(client: Any, tiny: Tiny) -> None:
