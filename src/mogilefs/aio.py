@@ -17,7 +17,7 @@ from .files import Cursor, Draft
 from .listing import KeyPages
 from .models import checked_key
 from .operations import Operations
-from .steps import BULK, Op, T
+from .steps import Op, T
 
 P = ParamSpec("P")
 ClosingT = TypeVar("ClosingT", bound="Closing")

@@ -180,7 +180,7 @@ class Download:
             raise
         try:
             yield from self._skip(response, before)
-        except BaseException:  # an interrupted skip leaves bytes that nobody may take for the file's
+        except BaseException:  # the next read must not take what comes for the wanted bytes
             response.close()
             raise
         self._response = response

@@ -62,8 +62,7 @@ class Upload:
             fid = integer(opened, "fid")
             for devid, url in self._best_first(destinations(opened)):
                 if (yield from self._put(url)):
-                    yield from self._close(fid, devid, url)
-                    return self._stored(fid)
+                    return (yield from self._close(fid, devid, url))
         message = f"no device took {self._key!r}"
         raise StorageUnavailable(message, self._reasons)
 
@@ -123,21 +122,27 @@ class Upload:
             return False
         return True
 
-    def _close(self, fid: int, devid: str, url: str) -> Op[None]:
+    def _close(self, fid: int, devid: str, url: str) -> Op[FileInfo]:
         if self._overwrite:
             answers = yield from self._client.ask(self._create_close(self._key, fid, devid, url))
             answers[0].values()
-        else:
-            private = PRIVATE + secrets.token_hex(16)
-            try:
-                yield from self._close_and_rename(private, fid, devid, url)
-            except GeneratorExit:
-                raise
-            except BaseException:
-                yield from self._delete(private)
-                raise
+            return self._stored(fid)
+        private = PRIVATE + secrets.token_hex(16)
+        try:
+            renamed = yield from self._close_and_rename(private, fid, devid, url)
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from self._delete(private)
+            raise
+        if renamed:
+            return self._stored(fid)
+        # Only create_close replaces in one step: deleting what is there first could lose it.
+        yield from self._delete(private)
+        return (yield from self._run())
 
-    def _close_and_rename(self, private: str, fid: int, devid: str, url: str) -> Op[None]:
+    def _close_and_rename(self, private: str, fid: int, devid: str, url: str) -> Op[bool]:
+        """False where the key that was taken meanwhile is to be replaced."""
         closed, renamed = yield from self._client.ask(
             self._create_close(private, fid, devid, url),
             self._client.renaming(private, self._key),
@@ -146,9 +151,10 @@ class Upload:
         while renamed.code == "key_exists":
             yield from self._take_another(self._taken(renamed))
             if self._overwrite:
-                yield from self._delete(self._key)
+                return False
             (renamed,) = yield from self._client.ask(self._client.renaming(private, self._key))
         renamed.values()
+        return True
 
     def _create_close(self, key: str, fid: int, devid: str, url: str) -> Command:
         content = self._content

@@ -386,6 +386,20 @@ def test_one_who_is_overtaken_leaves_nothing_behind(client: Any, tiny: Tiny) -> 
     ]
 
 
+def test_what_is_replaced_after_all_is_there_until_the_new_file_is(client: Any, tiny: Tiny) -> None:
+    def overtaken(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+        tiny.cluster.add("key", b"first")
+        for storage in tiny.storages:
+            storage.on["PUT"] = refuse
+        connection.send(proper)
+
+    tiny.storages[0].on["PUT"] = overtaken
+    with pytest.raises(StorageUnavailable):
+        client.store("key", BODY, overwrite=False, alternative=str)
+    assert client.read("key") == b"first"
+    assert list(tiny.cluster.files) == ["key"]
+
+
 def test_a_private_key_is_deleted_when_the_rename_fails(client: Any, tiny: Tiny) -> None:
     def lost(connection: Connection, request: Any, proper: bytes) -> None:
         connection.close()
