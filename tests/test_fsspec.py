@@ -163,10 +163,22 @@ def test_compression_goes_by_the_name(fs):
     assert fs.cat("files/k.txt") == b"a"
 
 
-def test_a_compressed_file_that_is_dropped_is_not_stored(fs):
-    fs.open("files/k", "wb", compression="gzip").write(b"half")
+@pytest.mark.parametrize("mode", ["wb", "w"])
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_a_file_that_is_dropped_is_not_stored(fs, mode, compression):
+    fs.pipe("files/k", b"whole")
+    fs.open("files/k", mode, compression=compression).write(b"half" if mode == "wb" else "half")
     gc.collect()
-    assert not fs.exists("files/k")
+    assert fs.cat("files/k") == b"whole"
+
+
+def test_text_whose_file_was_taken_away_is_dropped_in_peace(fs):
+    text = fs.open("files/k", "w")
+    text.write("whole")
+    file = text.detach()
+    del text
+    file.close()
+    assert fs.cat("files/k") == b"whole"
 
 
 def test_a_transaction_holds_compressed_files_back(fs):

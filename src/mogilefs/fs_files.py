@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,10 @@ class Compressing(Discardable):
 
 
 class Text(io.TextIOWrapper):
-    """Text in a file being written, of which nothing is stored if its ``with`` raised."""
+    """Text in a file being written, which counts only once it is closed.
+
+    Nothing of it is stored if its ``with`` raised, or if it is dropped without ``close``.
+    """
 
     def __exit__(
         self,
@@ -84,5 +88,13 @@ class Text(io.TextIOWrapper):
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self.buffer.discard()  # type: ignore[attr-defined]  # it is one of ours
+            self._discard()
         self.close()
+
+    def __del__(self) -> None:
+        with suppress(ValueError):  # somebody detached the buffer
+            if not self.closed:
+                self._discard()
+
+    def _discard(self) -> None:
+        self.buffer.discard()  # type: ignore[attr-defined]  # it is one of ours
