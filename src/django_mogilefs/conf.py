@@ -19,7 +19,7 @@ from django.conf import global_settings, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_script_prefix
 
-from mogilefs.config import DEFAULT_TRACKER_PORT
+from mogilefs.config import DEFAULT_TRACKER_PORT, LONGEST_TIMEOUT
 from mogilefs.wire import CHECKSUMS
 
 UNSET: Final = object()
@@ -47,9 +47,10 @@ def boolean(value: Any) -> bool:
 
 
 def seconds(value: Any) -> float:
-    """Above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise ValueError("must be a number of seconds above 0")
+    """Above 0, and no more than a system can wait."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value <= LONGEST_TIMEOUT:
+        raise ValueError(f"must be a number of seconds above 0, at most {LONGEST_TIMEOUT}")
     return float(value)
 
 

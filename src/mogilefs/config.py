@@ -12,6 +12,9 @@ from .wire import CHECKSUMS
 
 DEFAULT_TRACKER_PORT = 7001
 
+LONGEST_TIMEOUT = 2_000_000
+"""Seconds: a system counts the milliseconds of a wait in 31 bits, which are 24 days."""
+
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s\[\]:/]+)(?::(?P<port>\d{1,5}))?")
 
 
@@ -63,7 +66,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "timeout"):
-            check_positive(name, getattr(self, name))
+            check_timeout(name, getattr(self, name))
         check_checksum(self.checksum)
         if not isinstance(self.max_spool, int) or self.max_spool < 0:
             raise ConfigurationError(f"max_spool: bytes, 0 or more, not {self.max_spool!r}")
@@ -73,10 +76,12 @@ class Config:
             raise ConfigurationError(f"zone: a name or None, not {self.zone!r}")
 
 
-def check_positive(name: str, value: object) -> None:
-    """Raise ConfigurationError unless ``value`` is a number of seconds above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise ConfigurationError(f"{name}: seconds above 0, not {value!r}")
+def check_timeout(name: str, value: object) -> None:
+    """Raise ConfigurationError unless ``value`` is a number of seconds that one can wait."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value <= LONGEST_TIMEOUT:  # type: ignore[operator]
+        wanted = f"seconds above 0, at most {LONGEST_TIMEOUT}"
+        raise ConfigurationError(f"{name}: {wanted}, not {value!r}")
 
 
 def check_checksum(name: str | None) -> None:

@@ -45,7 +45,13 @@ def test_what_is_no_address_is_refused(kind: Any, trackers: Any) -> None:
     ("name", "value"),
     [
         *(("timeout", 0), ("timeout", -1), ("timeout", "10"), ("connect_timeout", None)),
-        *(("timeout", True), ("timeout", float("nan")), ("checksum", "SHA-256")),
+        *(
+            ("timeout", True),
+            ("timeout", float("nan")),
+            ("timeout", float("inf")),
+            ("timeout", 1e7),
+            ("checksum", "SHA-256"),
+        ),
         *(("max_spool", -1), ("max_spool", 1.5), ("zone", 7)),
     ],
 )

@@ -74,8 +74,9 @@ def test_a_missing_setting_is_named_once(settings, setting):
     assert len({message.msg for message in messages}) == len(messages)
 
 
-def test_a_malformed_option_is_an_error_without_making_the_storage():
-    with storages(other={"BACKEND": OURS, "OPTIONS": {"timeout": "soon"}}):
+@pytest.mark.parametrize("timeout", ["soon", float("inf")])
+def test_a_malformed_option_is_an_error_without_making_the_storage(timeout):
+    with storages(other={"BACKEND": OURS, "OPTIONS": {"timeout": timeout}}):
         (message,) = run_checks(tags=["mogilefs"])
     assert (message.id, message.obj) == ("mogilefs.E001", "STORAGES['other']")
     assert "timeout" in message.msg
