@@ -146,13 +146,14 @@ def _source(content: Any, network: Network, max_spool: int) -> Op[tuple[Source, 
         return Memory(data), len(data)
     if isinstance(content, os.PathLike):
         file = yield partial(network.call, open, content, "rb")
-        with suppress(OSError):  # of files that only pretend, as those in /proc do
+        with suppress(OSError):
             if file.seekable():
                 return _file(file, network, own=True)
         with file:
             return (yield from _spooled(file, network, max_spool))
-    if hasattr(content, "read") and _seekable(content):
-        return _file(content, network, own=False)
+    with suppress(OSError):  # of files that only pretend, as those in /proc do
+        if hasattr(content, "read") and _seekable(content):
+            return _file(content, network, own=False)
     return (yield from _spooled(content, network, max_spool))
 
 

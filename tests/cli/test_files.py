@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -293,3 +294,40 @@ def test_a_tree_goes_on_where_one_file_fails(run: Run, client: Client, tmp_path:
     assert ended.code == 1
     assert ended.err.startswith("mogilefs: t/a: ")
     assert (tmp_path / "out" / "b").read_bytes() == b"y"
+
+
+def make_too_deep(root: Path) -> None:
+    """Below ``root`` files and a directory whose paths are longer than the system takes."""
+    here = os.open(root, os.O_RDONLY)
+    for level in range(17):
+        for name in ("f", "g" * 250) if level >= 15 else ():
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        os.mkdir("d" * 250, dir_fd=here)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
+def test_a_tree_goes_up_but_for_what_cannot_be_read(run: Run, client: Client, tmp_path: Path):
+    root = tmp_path / "tree"
+    files = make_tree(root)
+    (root / "nowhere").symlink_to("nothing")
+    (root / "circle").symlink_to("circle")
+    (root / "a").mkdir()
+    make_too_deep(root / "a")
+    ended = run("put", "-r", "tree", "up")
+    assert ended.code == 1
+    assert "File name too long" in ended.err
+    assert set(client.keys()) == {f"up/{name}" for name in files}
+
+
+def test_a_tree_s_default_directory_is_never_the_parent(run: Run, client: Client, tmp_path: Path):
+    client.store("../a", b"x")
+    assert run("get", "-r", "..").code == 0
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_a_file_that_tells_no_size_is_put(run: Run, client: Client):
+    assert run("put", "/proc/version", "v").code == 0
+    assert client.read("v") == Path("/proc/version").read_bytes()

@@ -94,7 +94,8 @@ def _get_stdout(transfers: Transfers, args: argparse.Namespace) -> None:
 
 
 def _tree_target(prefix: str) -> Path:
-    return Path(PurePosixPath(prefix).name or ".")
+    name = PurePosixPath(prefix).name
+    return Path("." if name in ("", "..") else name)
 
 
 def _file_target(key: str, target: str | None) -> Path:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -21,15 +24,28 @@ WAITING_PER_JOB = 2
 that a tree of millions takes constant memory."""
 
 
+LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Why a symbolic link to no file cannot be looked at. Such links are passed over."""
+
+
 def put_tree(transfers: Transfers, root: Path, prefix: str, jobs: int) -> None:
     """Store every regular file below ``root`` under ``prefix`` and its path from there."""
     if not root.is_dir():
         raise UsageError(f"{root} is not a directory")
-    if transfers.progress.visible:
-        transfers.progress.expect(sum(path.stat().st_size for path in files_below(root)))
     tally = Tally()
-    run(_puts(transfers, root, prefix), transfers, jobs, tally)
+    if transfers.progress.visible:
+        transfers.progress.expect(_size_below(root))
+    run(_puts(transfers, root, prefix, tally), transfers, jobs, tally)
     tally.settle()
+
+
+def _size_below(root: Path) -> int:
+    """Bytes in the files below; what cannot be looked at is told when it is to be stored."""
+    total = 0
+    for path in files_below(root):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def get_tree(transfers: Transfers, prefix: str, target: Path, jobs: int) -> None:
@@ -53,14 +69,25 @@ def _some(count: int, prefix: str) -> None:
         raise KeyNotFound("unknown_key", "nothing below it", "list_keys", prefix)
 
 
-def files_below(root: Path) -> Iterator[Path]:
-    """Every regular file below a directory, links to files followed, links to directories not."""
-    for folder, folders, names in os.walk(root, onerror=_raise):
+def files_below(root: Path, failed: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Every regular file below a directory, links to files followed, links to directories not.
+
+    A directory that cannot be read is told to ``failed`` and passed over. A file that cannot be
+    looked at comes too: whoever opens it learns why.
+    """
+    for folder, folders, names in os.walk(root, onerror=failed):
         folders.sort()
         for name in sorted(names):
             path = Path(folder, name)
-            if path.is_file():
+            if _may_be_file(path):
                 yield path
+
+
+def _may_be_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        return error.errno not in LEADS_NOWHERE
 
 
 def local_path(target: Path, name: str) -> Path:
@@ -95,8 +122,12 @@ def run(tasks: Iterable[Task], transfers: Transfers, jobs: int, tally: Tally) ->
     return count
 
 
-def _puts(transfers: Transfers, root: Path, prefix: str) -> Iterator[Task]:
-    for path in files_below(root):
+def _puts(transfers: Transfers, root: Path, prefix: str, tally: Tally) -> Iterator[Task]:
+    def failed(error: OSError) -> None:
+        with tally.noting():
+            raise error
+
+    for path in files_below(root, failed):
         key = prefix + path.relative_to(root).as_posix()
         yield str(path), partial(transfers.put, path, key)
 
@@ -118,7 +149,3 @@ def _collect(running: dict[Future[None], str], tally: Tally, leave: int) -> None
         for future in wait(running, return_when=FIRST_COMPLETED).done:
             with tally.noting(running.pop(future)):
                 future.result()
-
-
-def _raise(error: OSError) -> None:
-    raise error
