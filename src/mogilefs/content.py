@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import IO, Any, Protocol, Union
 
-from .errors import ContentMismatch
+from .errors import ContentMismatch, ProtocolError
 from .steps import CHUNK, Network, Op
 from .wire import CHECKSUMS
 
@@ -26,6 +26,10 @@ Storable = Union[
 ]
 """What ``store`` takes: bytes, a path, a binary file, or an iterable of bytes; an AsyncClient also
 takes files with an async ``read`` and async iterables."""
+
+
+AS_A_DEVICE = (OSError, ProtocolError)
+"""What a source that is itself read from a network, or from a disk, raises as a device does."""
 
 
 class SourceFailed(Exception):
@@ -58,14 +62,14 @@ class Content:
             self._digest = hashlib.new(CHECKSUMS[self._algorithm], usedforsecurity=False)
         try:
             yield from self._source.rewind()
-        except OSError as error:  # must not look like one of the network's
+        except AS_A_DEVICE as error:  # must not look like the device's
             raise SourceFailed from error
 
     def read(self, limit: int) -> Op[bytes]:
         """At most ``limit`` bytes, ``b""`` at the end. Raises SourceFailed."""
         try:
             data: bytes = yield from self._source.read(limit)
-        except OSError as error:
+        except AS_A_DEVICE as error:
             raise SourceFailed from error
         if self._digest is not None:
             self._digest.update(data)

@@ -6,6 +6,7 @@ may do twice (ask a failed server once more) does no harm.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
@@ -61,8 +62,9 @@ class Pool:
     def close(self) -> None:
         """Close every idle connection. The pool can be used again."""
         for idle in list(self._idle.values()):
-            while idle:
-                idle.pop().close()
+            with contextlib.suppress(IndexError):  # it is empty
+                while True:
+                    idle.pop().close()
 
     def _forget(self) -> None:
         """In a fork's child: close the copies, which leaves the parent's connections alone."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mogilefs import ContentMismatch, KeyExists, StorageUnavailable, UploadRejected
-from mogilefs.errors import NoDevice
+from mogilefs.errors import NoDevice, ProtocolError
 from tests.client.conftest import MakeClient, Tiny
 from tests.support.misbehaving import Behaviour, Connection, HttpRequest, once, response
 
@@ -325,6 +325,20 @@ def test_an_empty_file_says_content_length_0(client: Any, tiny: Tiny) -> None:
     put = tiny.storages[0].requests[0]
     assert put.headers["content-length"] == "0"
     assert "transfer-encoding" not in put.headers
+
+
+@pytest.mark.parametrize("error", [ProtocolError("garbage"), OSError("worn out")])
+def test_a_source_that_fails_is_not_blamed_on_a_device(
+    client: Any, tiny: Tiny, error: Exception
+) -> None:
+    class Broken(io.BytesIO):
+        def read(self, limit: int | None = -1) -> bytes:
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        client.store("key", Broken(BODY))
+    assert raised.value is error
+    assert tiny.tracker.commands == ["create_open"]
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
