@@ -19,10 +19,14 @@ CLASSES = {"thumb": 1, "pair": 2, "avatar": 3}
 
 
 class NodeProcess:
-    """``mogilefs node`` on ``directory``; ``tracker`` is where it answers."""
+    """``mogilefs node`` on ``directory``; ``tracker`` is where it answers.
 
-    def __init__(self, directory: Path) -> None:
+    ``open_files`` are the soft and the hard limit that it starts with, where not this process's.
+    """
+
+    def __init__(self, directory: Path, open_files: tuple[int, int] | None = None) -> None:
         self.directory = directory
+        self.open_files = open_files
         self.tracker = ""
         self._process: subprocess.Popen[str] | None = None
 
@@ -30,7 +34,10 @@ class NodeProcess:
         """Start it and wait until it says that it is ready."""
         doors = [f"--{door}=127.0.0.1:0" for door in ("tracker", "storage", "sidechannel")]
         kinds = [f"--class={name}:{copies}" for name, copies in CLASSES.items()]
-        program = "import sys; from mogilefs.cli import main; sys.exit(main())"
+        program = "import resource, sys; from mogilefs.cli import main;"
+        if self.open_files is not None:
+            program += f"resource.setrlimit(resource.RLIMIT_NOFILE, {self.open_files});"
+        program += "sys.exit(main())"
         self._process = subprocess.Popen(
             [
                 sys.executable,

@@ -12,6 +12,7 @@ from ..errors import ConfigurationError
 from ..node.logs import LEVELS
 from ..node.logs import configure as configure_logs
 from ..node.node import Node
+from ..node.openfiles import raise_limit
 
 
 class _AddDomain(argparse.Action):
@@ -123,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
         host_ip=options.host_ip,
         metrics=options.metrics,
     )
+    raise_limit()
     handler = configure_logs(options.log_level, as_json=options.log_json)
     try:
         asyncio.run(_serve(node))

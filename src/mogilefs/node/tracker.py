@@ -22,6 +22,7 @@ from .commands.files import rename_ahead
 from .commands.manage import manage
 from .eager import begin
 from .listening import stop_listening
+from .openfiles import clients
 from .outbox import Outbox
 from .stats import TrackerStats
 from .watch import MAX_UNREAD, Watchers
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 4096
-"""Clients at once; each costs some 10 KB. One more is told so and closed."""
+"""Clients at once; each costs some 10 KB, and an open file. One more is closed."""
 
 MAX_LINES_AHEAD = 1024
 """Requests read but not answered on one connection; beyond it the socket is not read."""
@@ -68,6 +69,7 @@ class TrackerDoor:
         self.watchers = Watchers()
         self.connections: set[TrackerConnection] = set()
         self.buffer = memoryview(bytearray(READ_BYTES))
+        self.most = MAX_CONNECTIONS
         self.held = 0
         """Bytes of lines that are not complete yet."""
         self._server: asyncio.Server | None = None
@@ -76,6 +78,7 @@ class TrackerDoor:
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; returns the address as bound."""
         loop = asyncio.get_running_loop()
+        self.most = clients(MAX_CONNECTIONS, files_each=1)
         self._server = await loop.create_server(
             lambda: TrackerConnection(self), host, port, backlog=1024
         )
@@ -129,8 +132,8 @@ class TrackerConnection(asyncio.BufferedProtocol):
             log.warning("%s may not talk to the tracker: closed", self.context.peer)
             transport.abort()
             return
-        if len(self._door.connections) >= MAX_CONNECTIONS:
-            log.warning("%s turned away: %d connections", self.context.peer, MAX_CONNECTIONS)
+        if len(self._door.connections) >= self._door.most:
+            log.warning("%s turned away: %d connections", self.context.peer, self._door.most)
             transport.abort()
             return
         self._door.connections.add(self)

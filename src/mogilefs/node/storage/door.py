@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
 from collections import Counter
 
 from mogilefs.node.devices import Devices
 from mogilefs.node.listening import stop_listening
 from mogilefs.node.networks import Networks
+from mogilefs.node.openfiles import clients
 from mogilefs.node.outbox import Outbox
 from mogilefs.node.storage.connection import Connection
-from mogilefs.node.storage.hotfiles import MOST as MOST_HOT_FILES
 from mogilefs.node.storage.hotfiles import HotFiles
 from mogilefs.node.storage.incoming import Incoming
 from mogilefs.node.storage.limits import Limits
@@ -23,6 +22,9 @@ BUFFER = 256 * 1024
 
 STOP_SECONDS = 5.0
 """How long what is under way may take to end when the door is stopped."""
+
+FILES_EACH = 2
+"""Open files of one client: its connection, and the file that it reads or writes."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +57,7 @@ class StorageDoor:
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen, on a free port for 0; returns host and port as bound. Raises ``OSError``."""
         self.loop = asyncio.get_running_loop()
-        self._most = min(self.limits.connections, _files_allowed())
+        self._most = clients(self.limits.connections, FILES_EACH)
         self._server = await self.loop.create_server(
             lambda: Connection(self), host, port, backlog=1024
         )
@@ -119,9 +121,3 @@ class StorageDoor:
     def note(self, method: bytes, reply: bytes) -> None:
         """Count an answer, whose status stands in its first line."""
         self.answers[method, reply[9:12]] += 1
-
-
-def _files_allowed() -> int:
-    """How many clients can be served with the open files that the process may have: two each."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(16, (soft - 128 - MOST_HOT_FILES) // 2) if soft != resource.RLIM_INFINITY else 2**31

@@ -17,7 +17,7 @@ from mogilefs.node.storage import replies
 from mogilefs.node.storage.downloads import SMALL, Download, read_whole
 
 MOST = 64
-"""Files that are kept open; the door counts them among those that the process may have."""
+"""Files that are kept open, part of ``openfiles.RESERVE``."""
 
 Key = tuple[int, str]
 

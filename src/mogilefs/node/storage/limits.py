@@ -14,7 +14,7 @@ MAX_BODY = 2**50
 """Bytes of one file. What a device cannot hold is refused by its free space long before."""
 
 MAX_CONNECTIONS = 1000
-"""Connections at the same time; the process's limit of open files lowers it."""
+"""Connections at the same time; the process's limit of open files may lower it."""
 
 MAX_DISCARDED = 2**20
 """Bytes of an unwanted body that are read so that the connection can go on."""
