@@ -117,9 +117,17 @@ class QueueJob(Job, Generic[Item]):
             await self.work(item)
         except Exception:  # one file's fault must not end the others' work
             log.exception("%s failed on %s", type(self).__name__, item)
-            await self.failed(item)
+            await self._hold_back(item)
         finally:
             self.done(item)
+
+    async def _hold_back(self, item: Item) -> None:
+        """Postpone an item; where not even that can be done, hold it: it would be due at once."""
+        try:
+            await self.failed(item)
+        except Exception:  # the catalogue cannot be written
+            log.exception("%s cannot postpone %s", type(self).__name__, item)
+            await asyncio.sleep(AFTER_FAILURE_SECONDS)
 
     async def stop(self) -> None:
         await super().stop()
