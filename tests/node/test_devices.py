@@ -9,6 +9,7 @@ import pytest
 from mogilefs.errors import ContentMismatch
 from mogilefs.node.devices import Devices
 from mogilefs.node.parts import INCOMING, Part
+from mogilefs.node.usage import try_write, write_usage
 
 
 @pytest.fixture
@@ -150,10 +151,10 @@ async def test_fsync_reaches_the_file_and_every_new_directory(devices, tmp_path)
     assert opened == [str(path), parents[0]]
 
 
-async def test_the_usage_file_says_what_a_monitor_reads(devices, tmp_path):
+def test_the_usage_file_says_what_a_monitor_reads(devices, tmp_path):
     usage = tmp_path / "dev1/usage"
     usage.write_text("x" * 1000)
-    space = await devices.write_usage(1)
+    space = write_usage(devices, 1)
     lines = dict(line.split(": ", 1) for line in usage.read_text().splitlines())
     assert list(lines) == ["available", "device", "disk", "time", "total", "use", "used"]
     assert int(lines["total"]) == space.total // 1024 > 0
@@ -162,13 +163,13 @@ async def test_the_usage_file_says_what_a_monitor_reads(devices, tmp_path):
     assert str(tmp_path).startswith(lines["disk"])
 
 
-async def test_a_test_write_fails_where_the_disk_does(devices, tmp_path):
-    await devices.test_write(1)
+def test_a_test_write_fails_where_the_disk_does(devices, tmp_path):
+    try_write(devices, 1)
     (written,) = (tmp_path / "dev1/test-write").iterdir()
     assert written.read_text().startswith("time=")
     shutil.rmtree(tmp_path / "dev1")
     with pytest.raises(FileNotFoundError):
-        await devices.test_write(1)
+        try_write(devices, 1)
     assert not (tmp_path / "dev1").exists()
 
 

@@ -15,7 +15,6 @@ import hashlib
 import logging
 import os
 import stat
-import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,14 +23,12 @@ from typing import NamedTuple, TypeVar
 from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
 from mogilefs.node.arrivals import Arrivals
-from mogilefs.node.chance import chance
 from mogilefs.node.disk import Disk
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep, unlink_all
 from mogilefs.node.space import Room, Space
 from mogilefs.node.syncs import Commit, Durability, Syncs
 from mogilefs.node.trust import Trust
-from mogilefs.node.usage import usage_text
 from mogilefs.node.writer import Change, Function
 from mogilefs.wire import CHECKSUMS
 
@@ -204,8 +201,9 @@ class Devices:
     async def delete_all(
         self, devid: int, fids: Sequence[int], *, hurry: bool = False
     ) -> dict[int, OSError]:
-        """Delete several files; returns what the disk refused. Missing ones count as deleted.
+        """Delete several files; returns what the disk refused.
 
+        Missing ones count as deleted, unless the disk itself is: then nothing is known of them.
         Unless there is a ``hurry``, or the device is nearly full, that gives way to ``fsync`` of
         other files on the same disk.
         """
@@ -213,8 +211,8 @@ class Devices:
             hurry = hurry or await self.run(devid, self._is_nearly_full, devid)
             remove = functools.partial(self.run, devid, self._remove_all, devid)
             return await self._disk(devid).remove(fids, remove, hurry=hurry)
-        except FileNotFoundError:  # the device itself is missing
-            return {}
+        except FileNotFoundError as error:  # the device itself is missing
+            return dict.fromkeys(fids, error)
 
     def _is_nearly_full(self, devid: int) -> bool:
         base = self.base(devid)
@@ -226,7 +224,11 @@ class Devices:
 
     def _remove_all(self, devid: int, fids: Sequence[int]) -> dict[int, OSError]:
         paths = {layout.file_path(fid): fid for fid in fids}
-        _, refused = self._unlink(devid, paths)
+        removed, refused = self._unlink(devid, paths)
+        missing = paths.keys() - removed.keys() - refused.keys()
+        if missing and self.is_blank(devid):
+            gone = FileNotFoundError(f"{self.directory(devid)} is empty, as without its disk")
+            refused.update(dict.fromkeys(missing, gone))
         return {paths[path]: error for path, error in refused.items()}
 
     def remove(self, devid: int, path: str) -> bool:
@@ -340,39 +342,6 @@ class Devices:
         """What is used and left on a device, in bytes; ``OSError`` where it cannot be told."""
         self.base(devid)
         return self.room(devid).space()
-
-    async def write_usage(self, devid: int) -> Space:
-        """Write the ``usage`` file that a tracker's monitor reads; returns what it says."""
-        return await self.run(devid, self._write_usage, devid)
-
-    def _write_usage(self, devid: int) -> Space:
-        space = self.space(devid)
-        text = usage_text(self.base(devid), space).encode()
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(f"{self.base(devid)}/{layout.USAGE}", flags, 0o644)
-        with open(fd, "r+b", buffering=0) as file:
-            file.write(text.ljust(os.fstat(fd).st_size, b"\n"))
-            file.truncate(len(text))
-        return space
-
-    async def test_write(self, devid: int) -> None:
-        """Write to a device and read it back, as a monitor does; ``OSError`` where that fails."""
-        await self.run(devid, self._test_write, devid)
-
-    def _test_write(self, devid: int) -> None:
-        number = chance.randrange(100)
-        path = f"{layout.TEST_WRITE}/test-write-{number}"
-        text = f"time={int(time.time())} rand={number}".encode()
-        base = self.base(devid)
-        part = Part(base, path)
-        try:
-            part.write(text)
-            part.commit()
-        finally:
-            part.abandon()
-        with open(open_file(base, path), "rb") as file:
-            if file.read() != text:
-                raise OSError(f"{base}/{path} does not hold what was written to it")
 
     # Threads
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mogilefs.node.jobs.delete import BACKLOG, GROUP
-from tests.support.farm import Farm, until
+from tests.support.farm import QUICK, Farm, until
 
 
 def test_deletion_frees_the_bytes_on_every_device(farm: Farm) -> None:
@@ -124,6 +125,48 @@ def test_a_device_that_may_not_be_touched_keeps_its_copy_for_later(farm: Farm) -
     assert (failures, farm.rows("SELECT devid FROM file_on")) == (1, [(kept,)])
     farm.set_state(kept, "alive")
     until(lambda: not farm.copies(fid))  # a device that comes back is not waited for an hour
+
+
+@pytest.mark.parametrize("mount_point", [False, True])
+def test_copies_on_a_disk_that_has_just_gone_are_deleted_when_it_is_back(
+    tmp_path: Path, mount_point: bool
+) -> None:
+    with Farm(tmp_path / "node", timings=replace(QUICK, monitor=3600.0)) as farm:
+        fid = farm.store("face", b"bytes")
+        [devid] = farm.locations("face")
+        directory = farm.directory / f"dev{devid}"
+        directory.rename(tmp_path / "away")
+        if mount_point:
+            directory.mkdir()
+        farm.client.delete("face")
+        until(lambda: farm.rows("SELECT 1 FROM file_to_delete2 WHERE failcount > 0"))
+        assert farm.rows("SELECT fid, devid FROM file_on") == [(fid, devid)]
+        if mount_point:
+            directory.rmdir()
+        (tmp_path / "away").rename(directory)
+        for state in ("readonly", "alive"):
+            farm.set_state(devid, state)
+        until(lambda: not farm.copies(fid))
+        until(
+            lambda: not farm.rows("SELECT fid FROM file_on UNION SELECT fid FROM file_to_delete2")
+        )
+
+
+def test_a_catalogue_that_cannot_be_written_is_not_asked_over_and_over(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mogilefs.node.jobs.job.AFTER_FAILURE_SECONDS", 3600.0)
+    farm.store("face", b"bytes")
+    for change in ("UPDATE", "DELETE"):
+        farm.rows(
+            f"CREATE TRIGGER full_{change} BEFORE {change} ON file_to_delete2"
+            " BEGIN SELECT raise(ABORT, 'database or disk is full'); END"
+        )
+    farm.client.delete("face")
+    until(lambda: "Delete cannot postpone" in caplog.text)
+    for number in range(20):  # each wakes the jobs
+        farm.client.store(f"other {number}", b"bytes", mogile_class="thumb")
+    assert caplog.text.count("Delete failed on") == 1
 
 
 def test_rows_of_dead_devices_are_dropped_without_a_request(farm: Farm) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from ..registry import Device, Observed
+from ..usage import try_write, write_usage
 from . import foreign
 from .context import MIB, JobContext
 from .foreign import StorageError
@@ -109,10 +110,11 @@ class Monitor(Job):
         return Observed("writeable", available)
 
     async def _write_to_own(self, devid: int) -> None:
-        await self._context.devices.test_write(devid)
+        devices = self._context.devices
+        await devices.run(devid, try_write, devices, devid)
         age = time.monotonic() - self._told.get(devid, float("-inf"))
         if age >= self._context.timings.usage_file:
-            await self._context.devices.write_usage(devid)
+            await devices.run(devid, write_usage, devices, devid)
             self._told[devid] = time.monotonic()
 
     def _has_copies(self, devid: int) -> bool:
