@@ -34,4 +34,4 @@ def clients(most: int, files_each: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return most
-    return max(FEWEST, min(most, (soft - RESERVE) // 2 // files_each))
+    return min(most, max(FEWEST, (soft - RESERVE) // 2 // files_each))
