@@ -94,10 +94,23 @@ class Room:
             self._free, self._asked = self.space().available, now
         return self._free - self._promised
 
-    def give_back(self, size: int) -> None:
-        """End a promise of ``size`` bytes, whether they were written or not."""
+    def written(self, size: int) -> int:
+        """Note that ``size`` promised bytes are on the file system; how many it counts itself now.
+
+        A quota counts a file only when it is whole, and so keeps the promise until then.
+        """
+        if self._quota is not None:
+            return 0
         with self._lock:
             self._promised -= size
+            self._free -= size
+        return size
+
+    def give_back(self, size: int) -> None:
+        """End a promise; ``size`` bytes of it were still to come."""
+        with self._lock:
+            self._promised -= size
+            self._asked = -REFRESH_SECONDS
 
     def changed(self, size: int, promised: int = 0) -> None:
         """Note that the device holds ``size`` bytes more (or fewer, below zero).

@@ -12,6 +12,7 @@ from tests.support.conversation import ask, put, read_reply, request
 
 FILE = "/dev1/0/000/000/0000000001.fid"
 OTHER = "/dev1/0/000/000/0000000002.fid"
+THIRD = "/dev1/0/000/000/0000000003.fid"
 
 
 @pytest.fixture
@@ -53,6 +54,20 @@ async def test_a_device_that_fills_up_during_an_upload(mounted, door, devices, f
     assert (await read_reply(reader)).status == 507
     writer.close()
     assert files(devices.root) == ["dev1/filler"]
+
+
+async def test_what_an_upload_has_written_is_not_kept_free_for_it_as_well(mounted, door, devices):
+    reader, writer = await asyncio.open_connection(*door.address)
+    arriving = put(FILE, b"x" * 1_200_000)
+    writer.write(arriving[:-200_000])
+    incoming = devices.root / "dev1/.incoming"
+    while sum(part.stat().st_size for part in incoming.glob("*")) < 900_000:
+        await asyncio.sleep(0.005)
+    assert (await ask(door.address, put(OTHER, b"y" * 500_000))).status == 200
+    assert (await ask(door.address, put(THIRD, b"z" * 500_000))).status == 507
+    writer.write(arriving[-200_000:])
+    assert (await read_reply(reader)).status == 200
+    writer.close()
 
 
 async def test_a_full_device_refuses_small_files_too(mounted, door, devices, files):

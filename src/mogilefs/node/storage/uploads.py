@@ -70,9 +70,11 @@ class Upload:
     def write(self, data: bytes) -> None:
         """Append to the file; ``Refusal`` or ``OSError`` where it does not fit any more."""
         assert self._part is not None
+        assert self._room is not None
         if self._length is None:
             self._promise(len(data))
         self._part.write(data)
+        self._promised -= self._room.written(len(data))
         if self._md5 is not None:
             self._md5.update(data)
         self.received += len(data)
@@ -130,7 +132,7 @@ class Upload:
         """Leave nothing behind and give the room back; nothing happens after ``finish``."""
         if self._part is not None:
             self._part.abandon()
-        if self._room is not None and self._promised:
+        if self._room is not None:
             self._room.give_back(self._promised)
             self._promised = 0
         self._end()
