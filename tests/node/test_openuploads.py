@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import urllib.request
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,18 +13,6 @@ from tests.support.farm import Farm, until
 from tests.support.recorded import Tracker
 
 ROW = "SELECT dkey, devids FROM tempfile WHERE fid = ?"
-
-
-@pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
-    with Farm(tmp_path / "farm") as farm:
-        yield farm
-
-
-@pytest.fixture
-def tracker(farm: Farm) -> Iterator[Tracker]:
-    with closing(Tracker(farm.node.tracker)) as tracker:
-        yield tracker
 
 
 class Upload:

@@ -24,12 +24,6 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
         yield farm
 
 
-@pytest.fixture
-def tracker(farm: Farm) -> Iterator[Tracker]:
-    with closing(Tracker(farm.node.tracker)) as tracker:
-        yield tracker
-
-
 class Opened:
     """An upload that create_open has begun, and its two devices, by number."""
 
