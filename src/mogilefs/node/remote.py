@@ -15,6 +15,9 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 2.0
 """How long a storage node may take to be reached, and to answer: MogileFS's own limits."""
 
+STALL_SECONDS = 30.0
+"""How long a body may stand still, in either direction."""
+
 BLOCK = 256 * 1024
 """How many bytes of a body are in memory."""
 
@@ -44,7 +47,7 @@ class RemoteResponse:
         left = self.length
         while left is None or left > 0:
             wanted = BLOCK if left is None else min(BLOCK, left)
-            data = await _within(self._reader.read(wanted), ANSWER_SECONDS * 15)
+            data = await _within(self._reader.read(wanted), STALL_SECONDS)
             if not data:
                 if left is not None:
                     raise RemoteError(f"the answer ended {left} bytes early")
@@ -70,10 +73,10 @@ async def request(
             writer.write(head.encode("ascii"))
             async for data in body or _nothing():
                 writer.write(data)
-                await writer.drain()
+                await _within(writer.drain(), STALL_SECONDS)
             yield await _within(_read_head(reader), ANSWER_SECONDS)
         finally:
-            writer.close()
+            writer.transport.abort()  # to close waits until all is sent, which may be never
             with contextlib.suppress(OSError):  # it failed before, and told so then
                 await writer.wait_closed()
     except (OSError, ValueError) as error:
@@ -119,4 +122,6 @@ async def length(url: str) -> int | None:
             return None
         if response.status != 200:
             raise RemoteError(f"HEAD {url}: status {response.status}")
+        if response.length is None:
+            raise RemoteError(f"HEAD {url}: no Content-Length")
         return response.length
