@@ -72,7 +72,7 @@ class Cursor:
             self._window = min(2 * self._window, LONGEST_WINDOW)
             self._open(found)
         assert self._download is not None  # _open has just made it
-        data = yield from self._download.read(limit)
+        data = yield from self._download.read(min(limit, BULK))
         self.position += len(data)
         return data
 
