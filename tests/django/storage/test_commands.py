@@ -45,7 +45,7 @@ def run(*args: str, **options: object) -> str:
 
 def fill(alias: str, *names: str) -> None:
     for name in names:
-        storages[alias].save(name, ContentFile(name.encode()))
+        storages[alias].save(name, ContentFile(os.fsencode(name)))
 
 
 def refer_to(*names: str) -> None:
@@ -382,3 +382,42 @@ def test_the_projects_node_has_what_its_storages_name_and_stops_when_told(tmp_pa
     assert process.returncode == 0
     assert {"default", "avatar", "thumb", "extra"} == classes.keys()
     assert classes["extra"] == 1
+
+
+def strictly(*args: str, **options: object) -> str:
+    """What a command writes to a stdout that takes nothing but text."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    call_command(*args, stdout=out, **options)
+    out.seek(0)
+    return out.read()
+
+
+def test_a_journal_takes_no_name_for_several(aliases, tmp_path):
+    copy = ["mogilefs_copy", "disk", "default", f"--journal={tmp_path / 'journal'}", "--list"]
+    odd = ["a\nb", "c\rd", "e\\nf", "g\x85h", "é"]
+    fill("disk", *odd)
+    assert run(*copy) == "5 copied, 0 failed\n"
+    assert run(*copy) == "nothing, 0 failed\n"
+    fill("disk", "a", "b", "c", "d", "g", "h", "e\nf")
+    assert run(*copy) == "7 copied, 0 failed\n"
+
+
+def test_a_line_that_a_journal_could_not_end_counts_for_nothing(aliases, tmp_path):
+    journal = tmp_path / "journal"
+    journal.write_bytes(b"done\ncut")
+    fill("disk", "done", "cut", "cutoff")
+    copy = ["mogilefs_copy", "disk", "default", f"--journal={journal}", "--list"]
+    assert run(*copy) == "2 copied, 0 failed\n"
+    assert run(*copy) == "nothing, 0 failed\n"
+
+
+@pytest.mark.django_db
+def test_names_that_are_no_text_are_copied_and_told(aliases, tmp_path):
+    name = os.fsdecode(b"caf\xe9.txt")
+    fill("disk", name)
+    copy = ["mogilefs_copy", "disk", "default", "--list", f"--journal={tmp_path / 'journal'}"]
+    assert strictly(*copy, "--dry-run") == "copied caf\\udce9.txt\nWould be: 1 copied, 0 failed\n"
+    assert strictly(*copy) == "1 copied, 0 failed\n"
+    assert strictly(*copy) == "nothing, 0 failed\n"
+    assert storages["default"].open(name).read() == os.fsencode(name)
+    assert "orphan test:caf\\udce9.txt\n" in strictly("mogilefs_orphans")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,6 +19,7 @@ from django_mogilefs.names import directory_prefix
 from django_mogilefs.references import fields_named, fields_on, names_in
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import MogileFSError
+from mogilefs.cli.exits import printable
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -87,7 +89,8 @@ class Command(BaseCommand):
             told = "Interrupted. Start it again to go on: what was copied is left alone."
             raise CommandError(told, returncode=INTERRUPTED) from error
         if failed:
-            self.stderr.write("\n".join(f"{name}: {why}" for name, why in sorted(failed.items())))
+            causes = [printable(f"{name}: {why}") for name, why in sorted(failed.items())]
+            self.stderr.write("\n".join(causes))
             raise CommandError(f"{len(failed)} of {len(names)} files were not copied.")
 
     def _names(self, source: Storage, destination: Storage, options: Any) -> Iterable[str]:
@@ -112,7 +115,7 @@ class Command(BaseCommand):
                     continue
                 counts[result] = counts.get(result, 0) + 1
                 if options["verbosity"] > 1 or (options["dry_run"] and result == COPIED):
-                    self.stdout.write(f"{result} {name}")
+                    self.stdout.write(f"{result} {printable(name)}")
                 if not options["dry_run"]:
                     journal.add(name)
         told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "nothing"
@@ -161,17 +164,31 @@ def _in_parallel(
 
 
 class Journal:
-    """The names that earlier runs have done with, one a line; without a file it keeps nothing."""
+    """The names that earlier runs have done with, one a line; without a file it keeps nothing.
+
+    A line that its run could not end, because it was cut off, is taken back.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        lines = path.read_text("utf-8").splitlines() if path is not None and path.exists() else []
-        self._done = frozenset(lines)
+        data = path.read_bytes() if path is not None and path.exists() else b""
+        whole, end, torn = data.rpartition(b"\n")
+        if path is not None and torn:
+            os.truncate(path, len(whole + end))
+        self._done = frozenset(whole.split(b"\n"))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._done
+        return isinstance(name, str) and _line(name) in self._done
 
     def add(self, name: str) -> None:
         if self._path is not None:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"{name}\n")
+            with self._path.open("ab") as file:
+                file.write(_line(name) + b"\n")
+
+
+def _line(name: str) -> bytes:
+    """A name in one line, told apart from every other; most as they are."""
+    return name.translate(_IN_A_LINE).encode("utf-8", "surrogateescape")
+
+
+_IN_A_LINE = str.maketrans({"\\": r"\\", "\n": r"\n"})

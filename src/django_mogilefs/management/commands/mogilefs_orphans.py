@@ -15,6 +15,7 @@ from django_mogilefs.references import Field, fields
 from django_mogilefs.static import MogileFSStaticStorage
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import Client, InvalidKey, KeyNotFound, MogileFSError
+from mogilefs.cli.exits import printable
 from mogilefs.upload import PRIVATE
 
 UPLOAD_TIME = timedelta(hours=1)
@@ -70,7 +71,7 @@ class Command(BaseCommand):
     def _orphan(self, client: Client, key: str, delete: bool) -> int:
         if key.startswith(PRIVATE) and not _is_abandoned(client, key):
             return 0
-        self.stdout.write(f"orphan {client.domain}:{key}")
+        self.stdout.write(printable(f"orphan {client.domain}:{key}"))
         if delete:
             _delete(client, key)
         return 1
@@ -80,7 +81,7 @@ class Command(BaseCommand):
         lost = [key for key in sorted(references.keys() - keys) if not _exists(client, key)]
         for key in lost:
             for who in references[key]:
-                self.stdout.write(f"missing {client.domain}:{key} of {who}")
+                self.stdout.write(printable(f"missing {client.domain}:{key} of {who}"))
         return sum(len(references[key]) for key in lost)
 
 
