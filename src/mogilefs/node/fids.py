@@ -35,7 +35,8 @@ class Fids:
         while self._next > self._last:
             async with self._reserving:
                 if self._next > self._last:
-                    self._next, self._last = await self._catalog.write(_reserve)
+                    first, self._last = await self._catalog.write(_reserve)
+                    self._next = max(self._next, first)  # one may have been chosen meanwhile
         fid = self._next
         self._next += 1
         return fid
