@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,9 @@ QUICK = Timings(
     drain_again=0.5,
 )
 """Short intervals, so that nobody waits for a poll."""
+
+UNSEEN = replace(QUICK, monitor=3600.0)
+"""The same, but the monitor looks at the disks at the start only."""
 
 DEADLINE_SECONDS = 20.0
 LOOK_SECONDS = 0.02

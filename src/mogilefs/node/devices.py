@@ -106,7 +106,11 @@ class Devices:
         return self.root / f"dev{devid}"
 
     def base(self, devid: int) -> str:
-        """The real directory of a device that exists, links resolved; ``FileNotFoundError``."""
+        """The real directory of a device that exists, links resolved; ``FileNotFoundError``.
+
+        An empty directory where another was before is none: there a disk has gone, until
+        somebody who knows better says ``accept``.
+        """
         return self._known(devid).path
 
     def _known(self, devid: int) -> _Base:
@@ -125,6 +129,8 @@ class Devices:
         path = self.directory(devid).resolve(strict=True)
         if not path.is_dir():
             raise FileNotFoundError(f"{self.directory(devid)} is no directory")
+        if devid in self._bases and is_blank(path):
+            raise FileNotFoundError(f"{self.directory(devid)} is empty, as without its disk")
         self._rooms.pop(devid, None)
         disk = self._disks.setdefault(path.stat().st_dev, Disk())
         self._bases[devid] = _Base(str(self.directory(devid)), str(path), inode, disk)
@@ -137,10 +143,9 @@ class Devices:
     def _path(self, devid: int, fid: int) -> str:
         return f"{self._root}/dev{devid}/{layout.file_path(fid)}"  # a Path takes ten times as long
 
-    def is_blank(self, devid: int) -> bool:
-        """Whether nothing of MogileFS's lies in a device: a new disk, or an empty mount point."""
-        names = os.listdir(self.base(devid))
-        return not any(name == layout.USAGE or name.isdecimal() for name in names)
+    def accept(self, devid: int) -> None:
+        """Take a device as it is now, though it was another before and nothing lies in it."""
+        self._bases.pop(devid, None)
 
     # Files
 
@@ -224,11 +229,7 @@ class Devices:
 
     def _remove_all(self, devid: int, fids: Sequence[int]) -> dict[int, OSError]:
         paths = {layout.file_path(fid): fid for fid in fids}
-        removed, refused = self._unlink(devid, paths)
-        missing = paths.keys() - removed.keys() - refused.keys()
-        if missing and self.is_blank(devid):
-            gone = FileNotFoundError(f"{self.directory(devid)} is empty, as without its disk")
-            refused.update(dict.fromkeys(missing, gone))
+        _, refused = self._unlink(devid, paths)
         return {paths[path]: error for path, error in refused.items()}
 
     def remove(self, devid: int, path: str) -> bool:
@@ -364,6 +365,12 @@ class Devices:
             threads.shutdown(wait=False, cancel_futures=True)
         self._threads.clear()
         self._syncs.clear()
+
+
+def is_blank(directory: str | Path) -> bool:
+    """Whether nothing of MogileFS's lies there: a new disk, or an empty mount point."""
+    names = os.listdir(directory)
+    return not any(name == layout.USAGE or name.isdecimal() for name in names)
 
 
 def _identity(path: str) -> tuple[int, ...]:

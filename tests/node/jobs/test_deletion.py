@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mogilefs.node.jobs.delete import BACKLOG, GROUP
-from tests.support.farm import QUICK, Farm, until
+from tests.support.farm import UNSEEN, Farm, until
 
 
 def test_deletion_frees_the_bytes_on_every_device(farm: Farm) -> None:
@@ -131,7 +130,7 @@ def test_a_device_that_may_not_be_touched_keeps_its_copy_for_later(farm: Farm) -
 def test_copies_on_a_disk_that_has_just_gone_are_deleted_when_it_is_back(
     tmp_path: Path, mount_point: bool
 ) -> None:
-    with Farm(tmp_path / "node", timings=replace(QUICK, monitor=3600.0)) as farm:
+    with Farm(tmp_path / "node", timings=UNSEEN) as farm:
         fid = farm.store("face", b"bytes")
         [devid] = farm.locations("face")
         directory = farm.directory / f"dev{devid}"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.farm import Farm, until
+from mogilefs import StorageUnavailable
+from tests.support.farm import UNSEEN, Farm, until
 
 
 def stored(farm: Farm, count: int, mogile_class: str, copies: int) -> dict[str, int]:
@@ -220,3 +221,39 @@ def test_a_device_takes_files_only_while_it_is_alive(farm: Farm, state: str, obs
     assert takes_nothing_new(farm, 1)
     farm.set_state(1, "alive")
     until(lambda: farm.observed(1) == "writeable")
+
+
+def swap_for_nothing(directory: Path, away: Path) -> None:
+    """What unmounting leaves: an empty directory where a disk was."""
+    directory.rename(away)
+    directory.mkdir()
+
+
+def test_fsck_forgets_nothing_of_a_disk_that_has_just_gone(tmp_path: Path) -> None:
+    with Farm(tmp_path / "node", timings=UNSEEN) as farm:
+        farm.store("face", b"bytes")
+        [devid] = farm.locations("face")
+        swap_for_nothing(farm.directory / f"dev{devid}", tmp_path / "away")
+        assert farm.fsck() == {}
+        assert farm.locations("face") == [devid]
+
+
+def test_nothing_is_stored_where_a_disk_has_just_gone(tmp_path: Path) -> None:
+    with Farm(tmp_path / "node", devices=1, timings=UNSEEN) as farm:
+        farm.store("face", b"bytes")
+        directory = farm.directory / "dev1"
+        swap_for_nothing(directory, tmp_path / "away")
+        with pytest.raises(StorageUnavailable):
+            farm.client.store("other", b"bytes", mogile_class="thumb")
+        assert list(directory.iterdir()) == []
+        directory.rmdir()
+        (tmp_path / "away").rename(directory)
+        assert farm.client.read("face") == b"bytes"
+        farm.store("other", b"bytes")
+
+
+def test_a_new_disk_takes_the_place_of_one_that_had_no_files(tmp_path: Path) -> None:
+    with Farm(tmp_path / "node", devices=1) as farm:
+        swap_for_nothing(farm.directory / "dev1", tmp_path / "away")
+        until(lambda: (farm.directory / "dev1/usage").exists())
+        farm.store("face", b"bytes")

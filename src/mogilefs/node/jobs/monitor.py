@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 
+from ..devices import is_blank
 from ..registry import Device, Observed
 from ..usage import try_write, write_usage
 from . import foreign
@@ -90,14 +91,9 @@ class Monitor(Job):
                 self._recovered()
 
     async def _look_at_own(self, device: Device) -> Observed:
-        looking = self._context.devices.run(device.devid, self._own_space, device.devid)
-        available, blank = await asyncio.wait_for(looking, OWN_SECONDS)
-        if blank and self._has_copies(device.devid):
-            raise FileNotFoundError(
-                f"{self._context.devices.directory(device.devid)} is empty, but has files in the"
-                " catalogue: its disk is not mounted, or is another (make a file 'usage' there to"
-                " use it as it is)"
-            )
+        used = self._has_copies(device.devid)
+        looking = self._context.devices.run(device.devid, self._own_space, device.devid, used)
+        available = await asyncio.wait_for(looking, OWN_SECONDS)
         if not device.deletable:  # nothing is to be written there
             return Observed("readable", available)
         if available < FULL_BYTES:
@@ -121,20 +117,28 @@ class Monitor(Job):
         sql = "SELECT 1 FROM file_on WHERE devid = ? LIMIT 1"
         return bool(self._context.catalog.read(sql, (devid,)))
 
-    def _own_space(self, devid: int) -> tuple[int, bool]:
-        """Bytes free on an own device, and whether it is blank.
+    def _own_space(self, devid: int, used: bool) -> int:
+        """Bytes free on an own device. Raises OSError where it, or the disk below it, is gone.
 
-        Raises OSError where it, or the disk below it, is gone.
+        ``used``: whether the catalogue has files there.
         """
         devices = self._context.devices
-        mounted = os.stat(devices.base(devid)).st_dev != os.stat(devices.root).st_dev
+        directory = devices.directory(devid)
+        mounted = os.stat(directory).st_dev != os.stat(devices.root).st_dev
         if mounted:
             self._mounted.add(devid)
         elif devid in self._mounted:
-            raise FileNotFoundError(f"the disk of {devices.directory(devid)} is not mounted")
+            raise FileNotFoundError(f"the disk of {directory} is not mounted")
+        if is_blank(directory):
+            if used:
+                raise FileNotFoundError(
+                    f"{directory} is empty, but has files in the catalogue: its disk is not"
+                    " mounted, or is another (make a file 'usage' there to use it as it is)"
+                )
+            devices.accept(devid)
         space = devices.space(devid)
         self._totals[devid] = (space.total, space.used)
-        return space.available, devices.is_blank(devid)
+        return space.available
 
     async def _ask(self, device: Device) -> Observed:
         """A device of another host. A test write only now and then while all is well."""
