@@ -140,6 +140,36 @@ async def test_requests_sent_ahead_are_answered_in_order(door, devices):
         assert await reader.read() == b""
 
 
+UPGRADE = ("Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABk")
+
+
+@pytest.mark.parametrize("framing", ["known length", "chunked", "none"])
+async def test_one_who_would_like_another_protocol_is_served_in_this_one(door, devices, framing):
+    asked = [put(OTHER, b"after")]
+    if framing == "chunked":
+        head = [f"PUT {FILE} HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", *UPGRADE]
+        asked.insert(0, "\r\n".join([*head, "", ""]).encode() + b"4\r\nwhol\r\n1\r\ne\r\n0\r\n\r\n")
+    else:
+        content = b"whole" if framing == "known length" else b""
+        asked.insert(0, put(FILE, content, *UPGRADE))
+    asked.append(get(FILE, *UPGRADE, "X: y"))
+    for packets in ([b"".join(asked)], [bytes([byte]) for byte in b"".join(asked)]):
+        async with connected(door) as (reader, writer):
+            for packet in packets:
+                writer.write(packet)
+                await writer.drain()
+            replies = [await read_reply(reader) for _ in asked]
+            assert [reply.status for reply in replies] == [200, 200, 200]
+            assert replies[2].body == (b"" if framing == "none" else b"whole")
+        assert devices.path(2, 2).read_bytes() == b"after"
+        devices.path(1, 1).unlink()
+
+
+async def test_a_tunnel_is_refused(door):
+    told = await converse(door.address, b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 40")
+
+
 async def test_an_upload_that_breaks_off_leaves_the_old_file(door, devices, files):
     await ask(door.address, put(FILE, b"old"))
     for size in (100, 500_000):

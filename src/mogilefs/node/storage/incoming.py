@@ -72,14 +72,35 @@ class Incoming(asyncio.BufferedProtocol):
         if self._is_idle() and self._answer_plain(size):
             return
         self._received += size
-        try:
-            self._parser.feed_data(memoryview(self._door.buffer)[:size])
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._break(Refusal(400))
+        self._parse(memoryview(self._door.buffer)[:size])
         self._head_bytes = self._head_bytes + size if self._in_head else 0
         if self._head_bytes > self._limits.head:
             self._break(Refusal(431))
         self._advance()
+
+    def _parse(self, data: memoryview) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._break(Refusal(400))
+
+    def _ignore_upgrade(self, rest: memoryview) -> None:
+        """Go on after the head of a request that would like another protocol.
+
+        A server may ignore that wish (RFC 9110, 7.8), but the parser then leaves the body out: so
+        the head is parsed anew without it.
+        """
+        request = self._queue[-1]
+        if request.method == b"CONNECT":  # which wants nothing else
+            self._break(Refusal(400))
+            return
+        self._queue.pop()
+        head = request.head(self._parser.get_http_version())
+        self._parser = httptools.HttpRequestParser(self)
+        self._parse(memoryview(head))
+        self._parse(rest)
 
     def _is_idle(self) -> bool:
         """Whether nothing has been asked that is not answered, and no request has begun."""

@@ -87,6 +87,13 @@ class Request:
         """Whether the sender waits for a word before it sends the body."""
         return self.headers.get(b"expect", b"").lower() == b"100-continue"
 
+    def head(self, version: str) -> bytes:
+        """The request's head, as far as it matters."""
+        fields = {**self.headers, b"connection": b"keep-alive" if self.keep_alive else b"close"}
+        lines = [b"%s %s HTTP/%s" % (self.method, self.url, version.encode("ascii"))]
+        lines += [b"%s: %s" % field for field in fields.items()]
+        return b"\r\n".join([*lines, b"", b""])
+
     def take(self) -> bytes:
         """What of the body has come in since the last time."""
         chunks = self.chunks
