@@ -15,6 +15,8 @@ import pytest
 
 from mogilefs.node import Node
 from mogilefs.node.keys import list_prefix
+from tests.support.farm import Farm
+from tests.support.recorded import Tracker
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +203,20 @@ def test_who_never_finishes_a_line_is_dropped(
             while not select.select([slow], [], [], 0.02)[0]:
                 slow.sendall(b"x")
             assert slow.recv(10) == b""
+
+
+def test_one_who_asks_for_much_at_once_keeps_nobody_waiting(farm: Farm, tracker: Tracker) -> None:
+    farm.rows(
+        "WITH RECURSIVE each(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM each LIMIT 1000)"
+        " INSERT INTO file (fid, dmid, dkey, length, classid, devcount)"
+        " SELECT n, 1, printf('%0100d', n), 0, 0, 1 FROM each"
+    )
+    host, port = farm.node.tracker.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=20) as greedy:
+        greedy.sendall(b"list_keys domain=demo\r\n" * 300)
+        assert select.select([greedy], [], [], 20)[0]
+        assert tracker.ask("noop").status == "OK"
+        assert sum(len(each._lines) for each in farm.node.tracker_door.connections) > 200
+        answered = replies(greedy, 300)
+    assert set(map(len, answered)) == {len(answered[0])}
+    assert b"key_count=1000" in answered[0]

@@ -44,6 +44,13 @@ MAX_BYTES_AHEAD = 2**20
 MAX_HELD_BYTES = 64 * 2**20
 """Bytes of unfinished lines in all connections together; who goes beyond it is closed."""
 
+REPLY_BYTES = 256 * 2**10
+"""Bytes of replies to one connection in one go; then the others have their turn, and what is
+written is looked at: ten bytes of a request may ask for a megabyte."""
+
+REPLIES = 64
+"""The same in lines."""
+
 READ_BYTES = 64 * 2**10
 """Bytes read from a connection at once. All share one buffer, for each read is used up at once."""
 
@@ -229,8 +236,11 @@ class TrackerConnection(asyncio.BufferedProtocol):
 
     def _advance(self, *answered: bytes) -> None:
         """Answer the lines that wait, until one has to wait itself."""
-        replies = list(answered)
+        replies, size = list(answered), 0
         while self._lines and self._writable and not self.transport.is_closing():
+            if size > REPLY_BYTES or len(replies) > REPLIES:
+                asyncio.get_running_loop().call_soon(self._go_on)
+                break
             line = self._lines.popleft()
             self._ahead -= len(line)
             if self._lines and line.startswith(b"create_close "):
@@ -240,6 +250,7 @@ class TrackerConnection(asyncio.BufferedProtocol):
                 self.running = asyncio.create_task(self._finish(answer))
                 break
             replies.append(answer)
+            size += len(answer)
         if replies:
             self._door.outbox.reply(self.transport, b"".join(replies))
         if not self._reading and not self._is_far_ahead() and not self._closing:
@@ -247,6 +258,10 @@ class TrackerConnection(asyncio.BufferedProtocol):
             self.transport.resume_reading()
         if self._closing and self.running is None and not self._lines:
             self.close()
+
+    def _go_on(self) -> None:
+        if self.running is None:
+            self._advance()
 
     async def _finish(self, answer: Awaitable[bytes]) -> None:
         reply = await answer
