@@ -147,6 +147,8 @@ def _class_settings(request: Request) -> dict[str, object]:
 def _insert_class(
     db: sqlite3.Connection, domain: Domain, name: str, settings: dict[str, object]
 ) -> None:
+    if not db.execute("SELECT 1 FROM domain WHERE dmid = ?", (domain.dmid,)).fetchone():
+        raise CommandError("domain_not_found", f"Domain {domain.name!r} was deleted in this moment")
     try:
         insert_class(db, domain.dmid, name, settings)
     except sqlite3.IntegrityError as error:

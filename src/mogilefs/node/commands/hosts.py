@@ -162,10 +162,14 @@ def _update_host(db: sqlite3.Connection, name: str, settings: dict[str, object])
 async def delete_host(ctx: Context, request: Request) -> Values:
     """Take a host away that never had a device."""
     host = _known_host(ctx, request.args.get("host", ""))
-    if any(ctx.registry.devices_of(host.hostid)):
-        raise CommandError("host_not_empty", f"Host {host.name!r} still has devices")
-    await change(ctx, lambda db: db.execute("DELETE FROM host WHERE hostid = ?", (host.hostid,)))
+    await change(ctx, lambda db: _delete_host(db, host))
     return {}
+
+
+def _delete_host(db: sqlite3.Connection, host: Host) -> None:
+    if db.execute("SELECT 1 FROM device WHERE hostid = ? LIMIT 1", (host.hostid,)).fetchone():
+        raise CommandError("host_not_empty", f"Host {host.name!r} still has devices")
+    db.execute("DELETE FROM host WHERE hostid = ?", (host.hostid,))
 
 
 def _known_host(ctx: Context, name: str) -> Host:
@@ -244,6 +248,8 @@ def _host_of_new_device(ctx: Context, request: Request) -> Host:
 
 
 def _insert_device(db: sqlite3.Connection, devid: int, hostid: int, state: str) -> None:
+    if not db.execute("SELECT 1 FROM host WHERE hostid = ?", (hostid,)).fetchone():
+        raise CommandError("unknown_hostid", f"Host {hostid} was deleted in this moment")
     try:
         db.execute(
             "INSERT INTO device (devid, hostid, status, weight) VALUES (?, ?, ?, 100)",
