@@ -211,3 +211,11 @@ async def test_every_one_who_waits_hears_of_the_end() -> None:
     assert await waiting[0]
     assert (1, "p") not in arrivals
     assert not await arrivals.wait(1, "p", 20)
+
+
+def test_nothing_is_closed_on_a_device_that_died_meanwhile(farm: Farm, tracker: Tracker) -> None:
+    opened = Opened(tracker)
+    assert Put(farm, opened, 1).finish() == 200
+    farm.set_state(1, "dead")
+    assert tracker.ask(opened.closing_line(1)).code == "size_verify_error"
+    assert not farm.client.exists("k")

@@ -191,6 +191,8 @@ def _no_temp_file(fid: int) -> CommandError:
 
 async def _verified_length(ctx: Context, upload: Upload) -> int:
     """The file's length as it lies on the device: size_verify_error, size_mismatch."""
+    if ctx.registry.devices[upload.devid].status == "dead":
+        raise CommandError("size_verify_error", f"Device {upload.devid} is dead")
     length = await final_length(ctx, upload.devid, upload.fid)
     if length is None:
         raise CommandError("size_verify_error", f"Fid {upload.fid} is not on {upload.devid}")
