@@ -171,3 +171,17 @@ def test_it_can_be_stopped_and_says_so(full: Farm) -> None:
     assert status is not None
     assert status.time_stopped
     assert admin.devices()[0].status == "alive"
+
+
+def test_a_device_can_be_drained_though_a_rebalance_was_stopped_on_it(full: Farm) -> None:
+    admin = full.client.admin
+    admin.set_rebalance_policy("from_devices=1 to_devices=3")
+    full.rows("INSERT INTO server_settings VALUES ('queue_size_for_rebal', '1')")
+    row = "(998, 1, 2, 2147483647)"  # a full queue
+    full.rows(f"INSERT INTO file_to_queue (fid, devid, type, nexttry) VALUES {row}")
+    admin.rebalance_start()
+    until(lambda: admin.devices()[0].status == "drain")
+    admin.rebalance_stop()
+    full.rows("DELETE FROM file_to_queue")
+    full.set_state(1, "drain")
+    until(lambda: on_device(full, 1) == 0)

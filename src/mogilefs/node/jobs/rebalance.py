@@ -36,7 +36,7 @@ def running(catalog: Catalog) -> bool:
 
 def devices_in_work(catalog: Catalog) -> set[int]:
     """Devices that a rebalance holds in state drain, with limits of its own."""
-    state = setting(catalog, STATE)
+    state = setting(catalog, STATE) if running(catalog) else ""
     return {RebalanceState.parse(state).sdev_current} - {0} if state else set()
 
 
