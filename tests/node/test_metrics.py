@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mogilefs import Client
 from mogilefs.node import Node
+from tests.support.farm import Farm
 from tests.support.recorded import Conversation, surroundings
 
 STORE: list[dict[str, Any]] = [
@@ -78,3 +80,13 @@ def test_anything_else_is_refused(request_line: bytes, status: bytes, tmp_path: 
             connection.sendall(request_line + b"\r\n\r\n")
             with connection.makefile("rb") as file:
                 assert file.read().split()[1] == status
+
+
+def test_names_that_are_no_text_are_told_as_escapes(tmp_path: Path) -> None:
+    with (
+        Farm(tmp_path, metrics="127.0.0.1:0", domains={"\udcff": {"one": 1}}) as farm,
+        Client("\udcff", [farm.node.tracker]) as client,
+    ):
+        client.store("k", b"bytes", mogile_class="one")
+        labels = frozenset({("domain", "\\xff"), ("class", "one")})
+        assert scrape(str(farm.node.metrics))["mogilefs_files", labels] == 1

@@ -23,6 +23,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from ..wire import to_bytes
 from .catalog import Row
 from .listening import stop_listening
 from .registry import DEVICE_STATES
@@ -137,8 +138,8 @@ class MetricsDoor:
         )
         for dmid, classid, count, length in self._files:
             names = [
-                registry.domain_names.get(dmid, str(dmid)),
-                registry.file_class(dmid, classid).name,
+                _label(registry.domain_names.get(dmid, str(dmid))),
+                _label(registry.file_class(dmid, classid).name),
             ]
             files.add_metric(names, count)
             size.add_metric(names, length)
@@ -155,7 +156,7 @@ class MetricsDoor:
             "mogilefs_device_writable", "1 where the monitor saw it take bytes", labels=labels
         )
         for device in self._node.registry.devices.values():
-            names = [str(device.devid), device.host.name]
+            names = [str(device.devid), _label(device.host.name)]
             if device.mb_total is not None and device.mb_used is not None:
                 total.add_metric(names, device.mb_total * MIB)
                 used.add_metric(names, device.mb_used * MIB)
@@ -187,6 +188,11 @@ class MetricsDoor:
         for (method, status), count in self._node.storage_door.answers.items():
             requests.add_metric([method.decode("ascii"), status.decode("ascii")], count)
         return requests
+
+
+def _label(name: str) -> str:
+    """A name as a label: what of it is no text, as escapes."""
+    return to_bytes(name).decode("utf-8", "backslashreplace")
 
 
 def _count(db: sqlite3.Connection) -> tuple[list[Row], dict[str, int]]:
