@@ -73,3 +73,9 @@ async def test_a_storage_node_that_takes_no_more_bytes_is_given_up(
             async with remote.request("PUT", url, body=endless(), length=2**40):
                 pass
         given_up.set()
+
+
+async def test_an_address_that_cannot_be_in_a_url_is_that_storage_node_s_trouble() -> None:
+    with pytest.raises(RemoteError, match="usage"):
+        async with remote.request("GET", "http://[:7500/dev1/usage"):
+            pass

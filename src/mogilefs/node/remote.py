@@ -61,8 +61,8 @@ async def request(
     method: str, url: str, *, body: AsyncIterator[bytes] | None = None, length: int = 0
 ) -> AsyncIterator[RemoteResponse]:
     """One request on a connection of its own. ``body`` (of ``length`` bytes) is streamed."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         reader, writer = await _within(
             asyncio.open_connection(parts.hostname, parts.port or 80, limit=MAX_HEADER_LINE),
             CONNECT_SECONDS,
