@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mogilefs.errors import TrackerError
+from mogilefs.node.devices import Devices
+from mogilefs.node.layout import Place
 from tests.support.farm import Farm, until
 
 
@@ -235,3 +239,21 @@ def test_it_starts_once_and_goes_on_behind_what_was_checked(farm: Farm) -> None:
     admin.fsck_start()  # without a reset: what is newer only
     until(lambda: admin.fsck_status().max_fid_checked == second and farm.idle())
     assert {entry.fid for entry in admin.fsck_log()} == {second} != {first}
+
+
+def test_a_copy_that_cannot_be_read_does_not_differ(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = Devices._digest
+
+    def worn_out(devices: Devices, place: Place, algorithm: str) -> str:
+        if place.devid == spoiled:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return digest(devices, place, algorithm)
+
+    farm.store("face", b"bytes", "pair", 2)
+    spoiled, _ = farm.locations("face")
+    farm.client.admin.set_setting("fsck_checksum", "MD5")
+    monkeypatch.setattr(Devices, "_digest", worn_out)
+    assert farm.fsck() == {}
+    assert len(farm.locations("face")) == 2

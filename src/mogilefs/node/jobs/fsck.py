@@ -171,21 +171,28 @@ class Fsck(FileQueueJob):
             return
         like = stored or Checksum(hashtype, "")
         digests = {devid: await self._digest(findings.file.fid, devid, like) for devid in sound}
+        told = {digest for digest in digests.values() if digest is not None}
         if stored is not None:
-            _compare(findings, digests, stored.hex)
-        elif len(set(digests.values())) > 1:
+            self._compare(findings, digests, stored.hex)
+        elif len(told) > 1:
             findings.note("BSUM" if hashtype == file_class.hashtype else "MSUM")
-        elif hashtype == file_class.hashtype and digests[sound[0]] is not None:
+        elif hashtype == file_class.hashtype and None not in digests.values():
             findings.note("NSUM")
-            findings.digest = (hashtype, str(digests[sound[0]]))
+            findings.digest = (hashtype, told.pop())
 
+    def _compare(self, findings: Findings, digests: dict[int, str | None], expected: str) -> None:
+        """Copies that do not match are forgotten if one does; nothing is known for sure if none.
 
-def _compare(findings: Findings, digests: dict[int, str | None], expected: str) -> None:
-    """Copies that do not match are forgotten if one does; nothing is known for sure if none."""
-    wrong = [devid for devid, digest in digests.items() if digest != expected]
-    matched = len(wrong) < len(digests)
-    for devid in wrong:
-        if matched or digests[devid] is not None:
-            findings.note("BSUM", devid)
-    if matched:
-        findings.forget.update(wrong)
+        One that cannot be read is as bad on an own disk; elsewhere it is the host's trouble.
+        """
+        wrong = [
+            devid
+            for devid, digest in digests.items()
+            if digest != expected and (digest is not None or self._context.replicas.owns(devid))
+        ]
+        matched = expected in digests.values()
+        for devid in wrong:
+            if matched or digests[devid] is not None:
+                findings.note("BSUM", devid)
+        if matched:
+            findings.forget.update(wrong)
