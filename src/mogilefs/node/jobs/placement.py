@@ -258,8 +258,7 @@ class Placer:
         sound = await self._sound(file, others)
         if not self._context.may_delete(devid) or len(sound) < len(others):
             return Outcome.RETRY
-        await self._drop(file.fid, devid)
-        return None
+        return await self._drop_one(file.fid, copies, [devid])
 
     async def _trim(self, file: FileRow, copies: list[int], decision: TooMany) -> Outcome | None:
         """Remove one surplus copy: a bad one if there is one, else that on the fullest device."""
@@ -268,14 +267,27 @@ class Placer:
         bad = [place for place in removable if place.devid not in sound]
         if not removable or len(sound) < len(copies) - len(bad[:1]):
             return Outcome.RETRY
-        chosen = bad[0] if bad else min(removable, key=lambda place: place.free)
-        await self._drop(file.fid, chosen.devid)
-        return None
+        surplus = bad or sorted(removable, key=lambda place: place.free)
+        return await self._drop_one(file.fid, copies, [place.devid for place in surplus])
 
-    async def _drop(self, fid: int, devid: int) -> None:
-        """Remove a copy. Its row goes first, for good: no row may outlive its bytes."""
-        await self._context.catalog.write(lambda db: records.drop_location(db, fid, devid))
-        await self._remove(fid, devid)
+    async def _drop_one(self, fid: int, copies: list[int], surplus: list[int]) -> Outcome | None:
+        """Remove the first copy beside which another has the checksum that is stored, if one is.
+
+        Its row goes first, for good: no row may outlive its bytes.
+        """
+        for devid in surplus:
+            if await self._any_verified(fid, [other for other in copies if other != devid]):
+                await self._context.catalog.write(lambda db: records.drop_location(db, fid, devid))  # noqa: B023 - awaited here
+                await self._remove(fid, devid)
+                return None
+        log.warning("fid %d keeps its copies: those to stay have not its checksum", fid)
+        return Outcome.RETRY
+
+    async def _any_verified(self, fid: int, devids: list[int]) -> bool:
+        for devid in devids:
+            if await self.verified(fid, devid):
+                return True
+        return False
 
     async def _remove(self, fid: int, devid: int) -> None:
         try:
