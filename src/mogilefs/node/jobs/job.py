@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
@@ -14,6 +15,12 @@ Item = TypeVar("Item")
 
 AFTER_FAILURE_SECONDS = 1.0
 """A pause after a step that raised, so that a lasting fault (a full disk) does not spin."""
+
+LONG_SECONDS = 10.0
+"""Work that takes longer than this keeps no other from being begun: its disk may hang."""
+
+MOST = 4
+"""How many times its workers a job has at the most, with those that take so long."""
 
 STOP_SECONDS = 2.0
 """How long a stop waits for work under way before it breaks it off."""
@@ -81,7 +88,8 @@ class QueueJob(Job, Generic[Item]):
     def __init__(self, interval: float, workers: int) -> None:
         super().__init__(interval)
         self.workers = workers
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], float] = {}
+        """What is under way, and since when."""
 
     @abstractmethod
     def due(self, limit: int) -> list[Item]:
@@ -101,15 +109,21 @@ class QueueJob(Job, Generic[Item]):
 
     async def step(self) -> bool:
         """Fill the free workers. A finished one wakes the loop, so it never waits for a batch."""
-        free = self.workers - len(self._running)
+        free = self._free()
         for item in self.due(free) if free > 0 else []:
             task = asyncio.create_task(self._guard(item))
-            self._running.add(task)
+            self._running[task] = time.monotonic()
             task.add_done_callback(self._finished)
         return False
 
+    def _free(self) -> int:
+        """How many items can be begun now."""
+        lately = time.monotonic() - LONG_SECONDS
+        busy = sum(since > lately for since in self._running.values())
+        return min(self.workers - busy, MOST * self.workers - len(self._running))
+
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self.wake()
 
     async def _guard(self, item: Item) -> None:
