@@ -67,6 +67,13 @@ class Durability:
             self._synced.add(directory)
             directory = _parent(directory)
 
+    def forget(self, directory: str) -> None:
+        """Another directory is there now: what lies below it was never synced."""
+        below = f"{directory}/"
+        for path in list(self._synced):  # at once: other threads may add some
+            if path == directory or path.startswith(below):
+                self._synced.discard(path)
+
     def sync_files(self, paths: Sequence[str]) -> list[OSError | None]:
         """Files first, then each of their directories once; what went wrong with each file."""
         errors = [_error(self.sync, path) for path in paths]
