@@ -217,3 +217,22 @@ async def test_a_file_that_takes_long_to_sync_holds_up_no_other(devices):
     os.close(os.open(slow, os.O_WRONLY))
     with pytest.raises(OSError, match="Invalid argument"):  # a pipe is on no disk
         await held_up
+
+
+async def test_fsync_reaches_every_directory_of_the_disk_that_is_there_now(devices, tmp_path):
+    place(devices, 1, 7, b"seven")
+    await devices.fsync(1, 7)
+    (tmp_path / "dev1").rename(tmp_path / "first disk")
+    (tmp_path / "second disk").mkdir()
+    (tmp_path / "dev1").symlink_to("second disk")
+    path = place(devices, 1, 8, b"eight")
+    devices.base(1)  # as each upload does
+    opened = []
+
+    def note(event, given):
+        if event == "open" and str(given[0]).startswith(str(tmp_path)):
+            opened.append(given[0])
+
+    sys.addaudithook(note)
+    await devices.fsync(1, 8)
+    assert {str(parent) for parent in path.parents[:4]} <= set(opened)

@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 THREADS = 8
-"""How many reads, writes and syncs one device is given at the same time."""
+"""How many reads, writes and syncs one device is given at the same time; as many copies and sums
+of whole files besides, so that nobody who waits for a moment's work waits for these."""
 
 BLOCK = 2**20
 """How many bytes are in memory while a file is copied or summed."""
@@ -80,6 +81,7 @@ class Devices:
         self._disks: dict[int, Disk] = {}
         self._rooms: dict[int, Room] = {}
         self._threads: dict[int, ThreadPoolExecutor] = {}
+        self._long: dict[int, ThreadPoolExecutor] = {}
         self._syncs: dict[int, Syncs] = {}
 
     # Directories
@@ -98,8 +100,17 @@ class Devices:
         return directory
 
     def sweep(self) -> int:
-        """Remove what uploads of an earlier run left unfinished; returns how many there were."""
-        return sum(sweep(self.directory(devid)) for devid in self.discover())
+        """Remove what uploads of an earlier run left unfinished; returns how many there were.
+
+        A disk that fails, or takes no writes, keeps its own.
+        """
+        swept = 0
+        for devid in self.discover():
+            try:
+                swept += sweep(self.directory(devid))
+            except OSError as error:
+                log.warning("device %d is not swept: %s", devid, error)
+        return swept
 
     def directory(self, devid: int) -> Path:
         """The directory of a device, whether it exists or not."""
@@ -132,6 +143,7 @@ class Devices:
         if devid in self._bases and is_blank(path):
             raise FileNotFoundError(f"{self.directory(devid)} is empty, as without its disk")
         self._rooms.pop(devid, None)
+        self._durability.forget(f"{self._root}/dev{devid}")
         disk = self._disks.setdefault(path.stat().st_dev, Disk())
         self._bases[devid] = _Base(str(self.directory(devid)), str(path), inode, disk)
         return self._bases[devid]
@@ -257,7 +269,7 @@ class Devices:
 
     async def digest(self, place: Place, algorithm: str) -> str:
         """The same for any place of a device."""
-        return await self.run(place.devid, self._digest, place, algorithm)
+        return await self._run_long(place.devid, self._digest, place, algorithm)
 
     def _digest(self, place: Place, algorithm: str) -> str:
         digest = hashlib.new(CHECKSUMS[algorithm], usedforsecurity=False)
@@ -283,7 +295,9 @@ class Devices:
         an ``algorithm`` is given. The copy is as old as the source, so that browsers are told the
         same Last-Modified whichever replica they get.
         """
-        return await self.run(target, self._copy, fid, source, target, length, algorithm, checksum)
+        return await self._run_long(
+            target, self._copy, fid, source, target, length, algorithm, checksum
+        )
 
     def _copy(
         self,
@@ -352,18 +366,27 @@ class Devices:
             self.threads(devid), function, *args
         )
 
+    async def _run_long(self, devid: int, function: Callable[..., T], *args: object) -> T:
+        """The same for what takes as long as a file is large."""
+        threads = self._pool(self._long, devid)
+        return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
+
     def threads(self, devid: int) -> ThreadPoolExecutor:
         """The threads of one device; ``FileNotFoundError`` for a device that never was there."""
-        if devid not in self._threads:
+        return self._pool(self._threads, devid)
+
+    def _pool(self, pools: dict[int, ThreadPoolExecutor], devid: int) -> ThreadPoolExecutor:
+        if devid not in pools:
             os.lstat(f"{self._root}/dev{devid}")
-            self._threads[devid] = ThreadPoolExecutor(THREADS, f"dev{devid}")
-        return self._threads[devid]
+            pools[devid] = ThreadPoolExecutor(THREADS, f"dev{devid}")
+        return pools[devid]
 
     def close(self) -> None:
         """Let the threads end when what they do now is done. May be repeated."""
-        for threads in self._threads.values():
-            threads.shutdown(wait=False, cancel_futures=True)
-        self._threads.clear()
+        for pools in (self._threads, self._long):
+            for threads in pools.values():
+                threads.shutdown(wait=False, cancel_futures=True)
+            pools.clear()
         self._syncs.clear()
 
 

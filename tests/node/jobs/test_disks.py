@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mogilefs import StorageUnavailable
-from tests.support.farm import UNSEEN, Farm, until
+from mogilefs.node.devices import THREADS, Devices
+from mogilefs.node.usage import try_write
+from tests.support.farm import QUICK, UNSEEN, Farm, until
 
 
 def stored(farm: Farm, count: int, mogile_class: str, copies: int) -> dict[str, int]:
@@ -257,3 +262,117 @@ def test_a_new_disk_takes_the_place_of_one_that_had_no_files(tmp_path: Path) -> 
         swap_for_nothing(farm.directory / "dev1", tmp_path / "away")
         until(lambda: (farm.directory / "dev1/usage").exists())
         farm.store("face", b"bytes")
+
+
+@pytest.mark.parametrize("left", ["unfinished", "orphan"])
+def test_a_read_only_disk_with_what_a_crash_left_does_not_keep_the_others_from_starting(
+    tmp_path: Path, left: str
+) -> None:
+    disk = tmp_path / "node" / "dev1"
+    with own_disk(disk, "200m") as mounted, Farm(tmp_path / "node", devices=2) as farm:
+        if not mounted:
+            pytest.skip("nothing may be mounted here")
+        fid = farm.store("face", b"bytes", "pair", 2)
+        farm.stop()
+        farm.rows("UPDATE sqlite_sequence SET seq = seq + 9")  # as a crash leaves it
+        orphan = farm.copy(1, fid + 1)
+        (orphan if left == "orphan" else disk / ".incoming/cut-1.part").write_bytes(b"half")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        farm.start()
+        assert farm.client.read("face") == b"bytes"
+        until(lambda: farm.observed(2) == "writeable")
+
+
+def test_a_disk_that_came_back_while_the_node_was_down_gets_its_copies_at_once(
+    tmp_path: Path,
+) -> None:
+    with Farm(tmp_path / "node", devices=2) as farm:
+        disk = farm.directory / "dev2"
+        disk.rename(tmp_path / "away")
+        until(lambda: farm.observed(2) == "unreachable")
+        farm.client.store("face", b"bytes", mogile_class="pair")
+        until(lambda: farm.rows("SELECT 1 FROM file_to_replicate WHERE failcount > 0"))
+        farm.stop()
+        farm.rows("UPDATE file_to_replicate SET nexttry = 2147483647")
+        (tmp_path / "away").rename(disk)
+        farm.start()
+        until(lambda: farm.locations("face") == [1, 2])
+
+
+def test_a_disk_that_hangs_hides_nothing_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    def hangs(devices: Devices, devid: int) -> None:
+        if devid == 2:
+            answers.wait()
+        try_write(devices, devid)
+
+    monkeypatch.setattr("mogilefs.node.jobs.monitor.OWN_SECONDS", 3600.0)
+    with Farm(tmp_path / "node", devices=3) as farm:
+        monkeypatch.setattr("mogilefs.node.jobs.monitor.try_write", hangs)
+        (farm.directory / "dev1").rename(tmp_path / "away")
+        until(lambda: farm.observed(1) == "unreachable")
+        answers.set()
+
+
+def test_a_disk_that_does_not_answer_a_write_is_unreachable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr("mogilefs.node.jobs.monitor.OWN_SECONDS", 0.2)
+    with Farm(tmp_path / "node", devices=1) as farm:
+        monkeypatch.setattr(
+            "mogilefs.node.jobs.monitor.try_write", lambda devices, devid: answers.wait()
+        )
+        until(lambda: farm.observed(1) != "writeable")
+        assert farm.observed(1) == "unreachable"
+        answers.set()
+
+
+def test_copies_of_large_files_keep_nobody_from_a_moment_s_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = threading.Event()
+    copy = Devices._copy
+    begun: list[int] = []
+
+    def takes_long(devices: Devices, fid: int, *rest: Any) -> Any:
+        begun.append(fid)
+        copied.wait()
+        return copy(devices, fid, *rest)
+
+    monkeypatch.setattr(Devices, "_copy", takes_long)
+    timings = replace(QUICK, workers=2 * THREADS)
+    with Farm(tmp_path / "node", devices=2, timings=timings, durability="full") as farm:
+        for number in range(3 * THREADS):
+            farm.client.store(f"large {number}", b"bytes", mogile_class="pair")
+        until(lambda: len(begun) >= THREADS)
+        for number in range(10):
+            farm.client.store(f"small {number}", b"bytes", mogile_class="thumb")
+        assert farm.observed(1) == farm.observed(2) == "writeable"
+        copied.set()
+        until(farm.idle)
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_the_copy_with_the_right_checksum_stays(tmp_path: Path, emptied: bool) -> None:
+    with Farm(tmp_path / "node", devices=2) as farm:
+        admin = farm.client.admin
+        admin.create_class("demo", "two", mindevcount=2, hashtype="MD5")
+        admin.create_class("demo", "one", mindevcount=1, hashtype="MD5")
+        fids = [farm.store(f"k{number}", b"right", "two", 2) for number in range(6)]
+        wrong = [1 if emptied or number % 2 else 2 for number in range(6)]
+        for fid, devid in zip(fids, wrong, strict=True):
+            farm.copy(devid, fid).write_bytes(b"wrong")
+        if emptied:
+            farm.rows("UPDATE file SET classid = (SELECT classid FROM class WHERE classname='one')")
+            farm.set_state(2, "drain")
+            failed = "SELECT count(*) FROM file_to_queue WHERE failcount > 0"
+            until(lambda: farm.rows(failed) == [(6,)])
+        else:
+            for number in range(6):
+                farm.client.set_class(f"k{number}", "one")
+            until(lambda: all(len(farm.copies(fid)) == 1 for fid in fids))
+        assert all(b"right" in farm.copies(fid).values() for fid in fids)

@@ -76,6 +76,7 @@ class Jobs:
         swept = await sweep_orphans(self.context)
         if swept:
             log.warning("removed %d files of lost uploads", swept)
+        self.recovery.device_recovered()  # a disk may have come back while nobody looked
         for job in self._all:
             job.start()
 

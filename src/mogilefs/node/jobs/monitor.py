@@ -47,13 +47,26 @@ class Monitor(Job):
         self._totals: dict[int, tuple[int, int]] = {}
         self._reported = 0.0
         self._started = False
+        self._looks: dict[int, asyncio.Task[None]] = {}
 
     async def step(self) -> bool:
-        await self.round()
+        await self.round(patience=self.interval)
         return False
 
-    async def round(self) -> None:
-        """Look at every device once, all at the same time."""
+    async def stop(self) -> None:
+        await super().stop()
+        looks, self._looks = list(self._looks.values()), {}
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+
+    async def round(self, patience: float | None = None) -> None:
+        """Look at every device once, all at the same time.
+
+        A device that takes longer than ``patience`` (seconds; None: as long as it takes) is not
+        waited for, and not looked at anew before that look has ended: one disk that hangs hides
+        nothing of the others.
+        """
         owns = self._context.replicas.owns
         mine = [
             device
@@ -63,7 +76,14 @@ class Monitor(Job):
         for device in mine:
             if not _watched(device):
                 self._context.registry.forget(device.devid)
-        await asyncio.gather(*(self._look(device) for device in mine if _watched(device)))
+        for device in mine:
+            if _watched(device) and device.devid not in self._looks:
+                self._looks[device.devid] = asyncio.create_task(self._look(device))
+        if self._looks:
+            await asyncio.wait(self._looks.values(), timeout=patience)
+        ended = [devid for devid, look in self._looks.items() if look.done()]
+        for look in [self._looks.pop(devid) for devid in ended]:
+            look.result()
         self._started = True
         await self._report()
 
@@ -100,6 +120,8 @@ class Monitor(Job):
             return Observed("readable", available)
         try:
             await asyncio.wait_for(self._write_to_own(device.devid), OWN_SECONDS)
+        except asyncio.TimeoutError:  # an OSError, too, since Python 3.11: it does not answer
+            raise
         except OSError as error:
             self._note(device, Observed("readable", available), str(error))
             return Observed("readable", available)

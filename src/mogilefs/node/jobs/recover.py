@@ -37,16 +37,21 @@ async def sweep_orphans(context: JobContext) -> int:
         return 0
     swept = 0
     for device in context.replicas.own_devices():
-        if not context.may_delete(device.devid):
-            continue
-        fids = await context.devices.run(
-            device.devid, _fids_on_disk, context.devices, device.devid, last
-        )
-        for fid in fids:
-            if not _known(context.catalog, fid):
-                log.warning("fid %d on device %d belongs to no file: removed", fid, device.devid)
-                await context.devices.delete(device.devid, fid)
-                swept += 1
+        if context.may_delete(device.devid):
+            try:
+                swept += await _sweep(context, device.devid, last)
+            except OSError as error:  # the other disks are as good without it
+                log.warning("device %d is not swept: %s", device.devid, error)
+    return swept
+
+
+async def _sweep(context: JobContext, devid: int, last: int) -> int:
+    swept = 0
+    for fid in await context.devices.run(devid, _fids_on_disk, context.devices, devid, last):
+        if not _known(context.catalog, fid):
+            await context.devices.delete(devid, fid)
+            log.warning("fid %d on device %d belonged to no file: removed", fid, devid)
+            swept += 1
     return swept
 
 
