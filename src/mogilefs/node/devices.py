@@ -16,7 +16,6 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -24,6 +23,7 @@ from mogilefs.errors import ContentMismatch
 from mogilefs.node import layout
 from mogilefs.node.arrivals import Arrivals
 from mogilefs.node.disk import Disk
+from mogilefs.node.diskthreads import DiskThreads
 from mogilefs.node.layout import Place
 from mogilefs.node.parts import Part, open_file, open_regular, sweep, unlink_all
 from mogilefs.node.space import Room, Space
@@ -35,10 +35,6 @@ from mogilefs.wire import CHECKSUMS
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-THREADS = 8
-"""How many reads, writes and syncs one device is given at the same time; as many copies and sums
-of whole files besides, so that nobody who waits for a moment's work waits for these."""
 
 BLOCK = 2**20
 """How many bytes are in memory while a file is copied or summed."""
@@ -80,8 +76,7 @@ class Devices:
         self._bases: dict[int, _Base] = {}
         self._disks: dict[int, Disk] = {}
         self._rooms: dict[int, Room] = {}
-        self._threads: dict[int, ThreadPoolExecutor] = {}
-        self._long: dict[int, ThreadPoolExecutor] = {}
+        self.threads = DiskThreads(self._root)
         self._syncs: dict[int, Syncs] = {}
 
     # Directories
@@ -341,7 +336,7 @@ class Devices:
         With ``durable=False`` nothing waits for the disk.
         """
         if devid not in self._syncs:
-            self._syncs[devid] = Syncs(self._durability, self._commit, self.threads(devid))
+            self._syncs[devid] = Syncs(self._durability, self._commit, self.threads.short(devid))
         with self._disk(devid).awaited():
             return await self._syncs[devid].sync(self._path(devid, fid), then)
 
@@ -362,31 +357,17 @@ class Devices:
 
     async def run(self, devid: int, function: Callable[..., T], *args: object) -> T:
         """Run a function that may wait for a disk in one of that device's threads."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self.threads(devid), function, *args
-        )
+        threads = self.threads.short(devid)
+        return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
 
     async def _run_long(self, devid: int, function: Callable[..., T], *args: object) -> T:
         """The same for what takes as long as a file is large."""
-        threads = self._pool(self._long, devid)
+        threads = self.threads.long(devid)
         return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
-
-    def threads(self, devid: int) -> ThreadPoolExecutor:
-        """The threads of one device; ``FileNotFoundError`` for a device that never was there."""
-        return self._pool(self._threads, devid)
-
-    def _pool(self, pools: dict[int, ThreadPoolExecutor], devid: int) -> ThreadPoolExecutor:
-        if devid not in pools:
-            os.lstat(f"{self._root}/dev{devid}")
-            pools[devid] = ThreadPoolExecutor(THREADS, f"dev{devid}")
-        return pools[devid]
 
     def close(self) -> None:
         """Let the threads end when what they do now is done. May be repeated."""
-        for pools in (self._threads, self._long):
-            for threads in pools.values():
-                threads.shutdown(wait=False, cancel_futures=True)
-            pools.clear()
+        self.threads.close()
         self._syncs.clear()
 
 

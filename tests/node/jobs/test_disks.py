@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from mogilefs import StorageUnavailable
-from mogilefs.node.devices import THREADS, Devices
+from mogilefs.node.devices import Devices
+from mogilefs.node.diskthreads import THREADS
 from mogilefs.node.usage import try_write
 from tests.support.farm import QUICK, UNSEEN, Farm, until
 

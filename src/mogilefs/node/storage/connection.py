@@ -314,7 +314,7 @@ class Connection(Incoming):
         *args: object,
     ) -> None:
         try:
-            threads = self._devices.threads(devid)
+            threads = self._devices.threads.short(devid)
         except FileNotFoundError as error:
             raise Refusal(404) from error
         self._busy = True
