@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from sqlite3 import Connection
 from typing import NamedTuple
 
@@ -277,7 +278,9 @@ class Placer:
         """
         for devid in surplus:
             if await self._any_verified(fid, [other for other in copies if other != devid]):
-                await self._context.catalog.write(lambda db: records.drop_location(db, fid, devid))  # noqa: B023 - awaited here
+                await self._context.catalog.write(
+                    partial(records.drop_location, fid=fid, devid=devid)
+                )
                 await self._remove(fid, devid)
                 return None
         log.warning("fid %d keeps its copies: those to stay have not its checksum", fid)
