@@ -19,7 +19,7 @@ from django.conf import global_settings, settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import get_script_prefix
 
-from mogilefs.config import DEFAULT_TRACKER_PORT, LONGEST_TIMEOUT
+from mogilefs.config import DEFAULT_TRACKER_PORT, LONGEST_TIMEOUT, is_timeout
 from mogilefs.wire import CHECKSUMS
 
 UNSET: Final = object()
@@ -48,8 +48,7 @@ def boolean(value: Any) -> bool:
 
 def seconds(value: Any) -> float:
     """Above 0, and no more than a system can wait."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 < value <= LONGEST_TIMEOUT:
+    if not is_timeout(value):
         raise ValueError(f"must be a number of seconds above 0, at most {LONGEST_TIMEOUT}")
     return float(value)
 

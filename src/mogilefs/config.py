@@ -76,10 +76,16 @@ class Config:
             raise ConfigurationError(f"zone: a name or None, not {self.zone!r}")
 
 
+def is_timeout(value: object) -> bool:
+    """Whether ``value`` is a number of seconds above 0 that a system can wait."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 < value <= LONGEST_TIMEOUT
+
+
 def check_timeout(name: str, value: object) -> None:
-    """Raise ConfigurationError unless ``value`` is a number of seconds that one can wait."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 < value <= LONGEST_TIMEOUT:  # type: ignore[operator]
+    """Raise ConfigurationError unless ``value`` is a timeout."""
+    if not is_timeout(value):
         wanted = f"seconds above 0, at most {LONGEST_TIMEOUT}"
         raise ConfigurationError(f"{name}: {wanted}, not {value!r}")
 

@@ -48,7 +48,6 @@ class Download:
         """Where the wanted bytes end; None while the size is not known."""
         self.offset = start
         self._stop = stop
-        self._nothing = stop is not None and stop <= start
         self._done = False
         if size is not None:
             self._know(size)
@@ -101,7 +100,8 @@ class Download:
         """A replica that sends the next bytes; None where no more are wanted."""
         if self._closed and not self._done:
             raise ValueError(f"{self._key!r} was closed before its end was read")
-        if self.size is None and (self._nothing or not self._paths):
+        nothing = self._stop is not None and self._stop <= self.offset
+        if self.size is None and (nothing or not self._paths):
             yield from self._find()
         if not self._done:
             yield from self._next_replica()

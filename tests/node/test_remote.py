@@ -61,7 +61,8 @@ async def test_a_storage_node_that_takes_no_more_bytes_is_given_up(
     given_up = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a socket's
+        assert isinstance(writer.transport, asyncio.ReadTransport)
+        writer.transport.pause_reading()
         await given_up.wait()
 
     async def endless() -> AsyncIterator[bytes]:
