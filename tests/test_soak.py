@@ -18,6 +18,6 @@ def test_mixed_traffic_ends_as_flat_as_it_began(tmp_path: Path) -> None:
 
 
 def test_what_grows_is_told() -> None:
-    result = Soak({"node": [Sample(40 + minute, 20 + minute) for minute in range(60)]})
-    assert len(result.grown()) == 2
-    assert Soak({"node": [Sample(40, 20)] * 60}).grown() == []
+    growing = [Sample(40 + minute, 20) for minute in range(60)]
+    assert len(Soak({"node": growing}, rest={"node": (20, 40)}).grown()) == 2
+    assert Soak({"node": [Sample(40, 20)] * 60}, rest={"node": (20, 21)}).grown() == []
