@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Container
 from copy import copy
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ class Copy:
         if outcome == COPIED:
             self._copy(name)
         if self.delete_source:
+            if outcome == UNCHANGED and self._is_one_file(name):
+                raise CopyFailed("is one file in both, and was not deleted")
             self.source.delete(name)
         return outcome
 
@@ -95,6 +98,16 @@ class Copy:
         if self.source.size(name) != self.destination.size(name):
             return False
         return _checksum(self.source, name) == _checksum(self.destination, name)
+
+    def _is_one_file(self, name: str) -> bool:
+        """Whether the name stands for one and the same file, however the storages are set up."""
+        source, destination = self.source, self.destination
+        if isinstance(source, MogileFSStorage) and isinstance(destination, MogileFSStorage):
+            return not _replicas(source, name).isdisjoint(_replicas(destination, name))
+        try:
+            return os.path.samefile(source.path(name), destination.path(name))
+        except NotImplementedError:  # not both are on a disk of this machine
+            return source is destination
 
     def _copy(self, name: str) -> None:
         if self.overwrite:
@@ -119,6 +132,10 @@ class Copy:
 
 def _other_name(name: str) -> CopyFailed:
     return CopyFailed(f"is taken there, or no name there: it would have been {name!r}")
+
+
+def _replicas(storage: MogileFSStorage, name: str) -> set[str]:
+    return set(storage.client.paths(storage.key(name)))
 
 
 def _checksum(storage: Storage, name: str) -> str:

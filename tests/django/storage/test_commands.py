@@ -253,6 +253,28 @@ def test_the_source_is_deleted_only_of_what_was_verified(aliases):
     assert not storages["disk"].exists("b.txt")
 
 
+@pytest.mark.parametrize("source", ["default", "disk"])
+@pytest.mark.parametrize("how", ["itself", "otherwise", "under another name"])
+def test_what_is_one_file_in_both_is_never_deleted(aliases, mogilefs_node, tmp_path, source, how):
+    fill(source, "a.txt")
+    (tmp_path / "linked").symlink_to("disk")
+    elsewhere = {"trackers": [mogilefs_node.tracker.replace("127.0.0.1", "localhost")]}
+    options = {
+        ("default", "otherwise"): {"mogile_class": "avatar"},
+        ("default", "under another name"): elsewhere,
+        ("disk", "under another name"): {"location": str(tmp_path / "linked")},
+    }
+    given = settings.STORAGES[source]
+    chosen = {**given.get("OPTIONS", {}), **options.get((source, how), {})}
+    same = {"same": {**given, "OPTIONS": chosen}}
+    destination = source if how == "itself" else "same"
+    with override_settings(STORAGES={**settings.STORAGES, **same}):
+        with pytest.raises(CommandError, match="1 of 1 files were not copied"):
+            run("mogilefs_copy", source, destination, "--list", "--delete-source")
+        with storages[source].open("a.txt") as file:
+            assert file.read() == b"a.txt"
+
+
 @pytest.mark.django_db
 def test_a_tracker_or_directory_that_is_not_there_is_told_in_a_line(aliases):
     with pytest.raises(CommandError, match=r"disk cannot be listed: .*No such file"):
