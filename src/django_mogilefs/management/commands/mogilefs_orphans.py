@@ -14,12 +14,13 @@ from django_mogilefs.project import storage_uses
 from django_mogilefs.references import Field, fields
 from django_mogilefs.static import MogileFSStaticStorage
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import Client, InvalidKey, KeyNotFound, MogileFSError
+from mogilefs import Client, InvalidKey, KeyNotFound, MogileFSError, StorageUnavailable
 from mogilefs.cli.exits import printable
 from mogilefs.upload import PRIVATE
 
 UPLOAD_TIME = timedelta(hours=1)
-"""A key of an upload that is not finished is nobody's after this long."""
+"""A key of an upload that is not finished, or of one whose row is not committed, is nobody's after
+this long."""
 
 
 class Command(BaseCommand):
@@ -41,6 +42,14 @@ class Command(BaseCommand):
             metavar="PREFIX",
             help="leave keys alone that begin with this; may be repeated",
         )
+        parser.add_argument(
+            "--min-age",
+            type=_seconds,
+            default=UPLOAD_TIME,
+            metavar="SECONDS",
+            help="leave keys alone that were stored since then: the row that refers to one may not"
+            f" be committed yet ({UPLOAD_TIME.total_seconds():.0f})",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -49,7 +58,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _compare(self, options: dict[str, Any]) -> None:
-        orphans = missing = 0
+        orphans = young = missing = 0
         places = _places()
         for place, referring in places.items():
             client = _client(referring)
@@ -57,24 +66,23 @@ class Command(BaseCommand):
             keys = set(_keys(client, referring))
             spared = (*options["exclude"], *_static_prefixes(place.domain))
             unknown = [key for key in keys - references.keys() if not key.startswith(spared)]
-            if unknown:
-                # What was saved since the first look is no orphan, nor what is referred to by a
-                # field whose trackers are the same under another name.
-                alike = [each for each in places if each.domain == place.domain]
-                known = _references([field for each in alike for field in places[each]])
-                unknown = [key for key in unknown if key not in known]
-            orphans += sum(self._orphan(client, key, options["delete"]) for key in sorted(unknown))
+            for key in _still_unknown(unknown, place, places):
+                if _is_old(client, key, options["min_age"]):
+                    self._orphan(client, key, options["delete"])
+                    orphans += 1
+                else:
+                    young += 1
             missing += self._missing(client, references, keys)
         done = "deleted" if options["delete"] else "listed"
         self.stdout.write(f"{orphans} orphans {done}, {missing} references without a key")
+        if young:
+            told = "others left alone: stored too lately, or no replica tells when"
+            self.stdout.write(f"{young} {told}")
 
-    def _orphan(self, client: Client, key: str, delete: bool) -> int:
-        if key.startswith(PRIVATE) and not _is_abandoned(client, key):
-            return 0
+    def _orphan(self, client: Client, key: str, delete: bool) -> None:
         self.stdout.write(printable(f"orphan {client.domain}:{key}"))
         if delete:
             _delete(client, key)
-        return 1
 
     def _missing(self, client: Client, references: dict[str, list[str]], keys: set[str]) -> int:
         """Tell of references without a key; each is looked at once more."""
@@ -100,6 +108,19 @@ def _places() -> dict[Place, list[Field]]:
             place = Place(field.storage.domain, frozenset(field.storage.trackers))
             places[place].append(field)
     return places
+
+
+def _still_unknown(unknown: list[str], place: Place, places: dict[Place, list[Field]]) -> list[str]:
+    """The keys that nothing refers to at a second look, in their order.
+
+    What was saved since the first look is no orphan, nor what is referred to by a field whose
+    trackers are the same under another name.
+    """
+    if not unknown:
+        return []
+    alike = [each for each in places if each.domain == place.domain]
+    known = _references([field for each in alike for field in places[each]])
+    return [key for key in sorted(unknown) if key not in known]
 
 
 def _client(referring: list[Field]) -> Client:
@@ -152,11 +173,24 @@ def _exists(client: Client, key: str) -> bool:
         return False
 
 
-def _is_abandoned(client: Client, key: str) -> bool:
+def _is_old(client: Client, key: str, age: timedelta) -> bool:
+    """Whether a key was stored so long ago, as far as its replicas tell."""
+    if key.startswith(PRIVATE):
+        age = max(age, UPLOAD_TIME)
+    if not age:
+        return True
     try:
-        return datetime.now(timezone.utc) - client.modified(key) > UPLOAD_TIME
-    except KeyNotFound:
+        return datetime.now(timezone.utc) - client.modified(key) >= age
+    except (KeyNotFound, StorageUnavailable):
         return False
+
+
+def _seconds(text: str) -> timedelta:
+    """From the command line; 0 or more."""
+    seconds = timedelta(seconds=int(text))
+    if seconds < timedelta():
+        raise ValueError(text)
+    return seconds
 
 
 def _delete(client: Client, key: str) -> None:

@@ -1,13 +1,10 @@
-"""The management commands: a node for the project, copies between storages, orphans."""
+"""Copies between storages: ``mogilefs_copy``."""
 
 from __future__ import annotations
 
 import io
 import os
 import posixpath
-import signal
-import subprocess
-import sys
 
 import pytest
 from django.conf import settings
@@ -16,42 +13,8 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from django_mogilefs.management.commands import mogilefs_node
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import Client
-from mogilefs.node import Node
-from tests.django.gallery.models import Picture
-
-
-@pytest.fixture
-def aliases(tmp_path, mogilefs_storage):
-    """A storage on disk and the default one on MogileFS, by alias."""
-    disk = {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(tmp_path / "disk"), "base_url": "/disk/"},
-    }
-    ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
-    other = {**ours, "OPTIONS": {"location": "other"}}
-    known = {"default": ours, "staticfiles": disk, "disk": disk, "other": other}
-    with override_settings(STORAGES=known):
-        yield
-
-
-def run(*args: str, **options: object) -> str:
-    out = io.StringIO()
-    call_command(*args, stdout=out, stderr=out, **options)
-    return out.getvalue()
-
-
-def fill(alias: str, *names: str) -> None:
-    for name in names:
-        storages[alias].save(name, ContentFile(os.fsencode(name)))
-
-
-def refer_to(*names: str) -> None:
-    """Rows that name these files, made without looking whether the files are there."""
-    for name in names:
-        Picture.objects.filter(pk=Picture.objects.create().pk).update(image=name)
+from tests.django.storage.commands import fill, refer_to, run, strictly
 
 
 @pytest.mark.parametrize(("source", "destination"), [("disk", "default"), ("default", "disk")])
@@ -291,129 +254,6 @@ def test_an_alias_that_is_not_there_is_named(aliases):
         run("mogilefs_copy", "nosuch", "default", "--list")
 
 
-@pytest.mark.django_db
-def test_orphans_and_missing_keys_are_listed_and_only_deleted_when_told(aliases):
-    fill("default", "pictures/kept.png", "pictures/orphan.png", "thumbs/spared.png")
-    refer_to("pictures/kept.png", "pictures/lost.png")
-    out = run("mogilefs_orphans", "--exclude=thumbs/")
-    assert "orphan test:pictures/orphan.png" in out
-    assert "missing test:pictures/lost.png of gallery.Picture.image" in out
-    assert "1 orphans listed, 1 references without a key" in out
-    assert storages["default"].exists("pictures/orphan.png")
-    run("mogilefs_orphans", "--exclude=thumbs/", "--delete")
-    assert sorted(storages["default"].names()) == ["pictures/kept.png", "thumbs/spared.png"]
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("option", ["timeout", "trackers"])
-def test_what_a_storage_of_other_options_keeps_in_the_same_place_is_no_orphan(
-    aliases, mogilefs_node, monkeypatch, option
-):
-    other = {"timeout": 3.0, "trackers": [mogilefs_node.tracker.replace("127.0.0.1", "localhost")]}
-    thumb = Picture._meta.get_field("thumb").storage
-    monkeypatch.setitem(thumb.given, option, other[option])
-    fill("default", "image.png", "thumb.png")
-    refer_to("image.png")
-    Picture.objects.update(thumb="thumb.png")
-    assert "0 orphans deleted, 0 references" in run("mogilefs_orphans", "--delete")
-    assert storages["default"].exists("thumb.png")
-
-
-@pytest.mark.django_db
-def test_a_reference_that_can_be_no_key_is_missing(aliases):
-    refer_to("../up.png", "x" * 256)
-    out = run("mogilefs_orphans")
-    assert "missing test:../up.png of gallery.Picture.image" in out
-    assert "2 references without a key" in out
-
-
-@pytest.mark.django_db
-def test_orphans_are_deleted_also_where_one_of_the_storages_is_read_only(aliases, monkeypatch):
-    monkeypatch.setitem(storages["default"].given, "readonly", True)
-    fill("other", "orphan.png")
-    assert "1 orphans deleted" in run("mogilefs_orphans", "--delete")
-
-
-@pytest.mark.django_db
-def test_an_upload_that_is_going_on_is_no_orphan(aliases):
-    storages["default"].client.store(".incomplete/0123", b"half-way")
-    assert "0 orphans deleted" in run("mogilefs_orphans", "--delete")
-
-
-@pytest.mark.django_db
-def test_static_files_are_no_orphans(aliases):
-    static = {"BACKEND": "django_mogilefs.static.MogileFSStaticStorage"}
-    ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
-    prefixed = {**static, "OPTIONS": {"location": "static"}}
-    with override_settings(STORAGES={"default": ours, "staticfiles": prefixed}):
-        storages["staticfiles"].save("a.css", ContentFile(b"a"))
-        assert "0 orphans listed" in run("mogilefs_orphans")
-    with (
-        override_settings(STORAGES={"default": ours, "staticfiles": static}),
-        pytest.raises(CommandError, match="without a location"),
-    ):
-        run("mogilefs_orphans")
-
-
-@pytest.mark.parametrize(
-    ("tracker", "listens"),
-    [
-        ("127.0.0.1:7009", "127.0.0.1:7009"),
-        ("127.0.0.1:0", "127.0.0.1:0"),
-        ("127.0.0.1", "127.0.0.1:7001"),
-        ("[::1]", "[::1]:7001"),
-    ],
-)
-def test_the_projects_node_listens_where_the_first_tracker_is(tracker, listens, settings):
-    settings.MOGILEFS_TRACKERS = [tracker, "10.9.8.7:7001"]
-    parser = mogilefs_node.Command().create_parser("manage.py", "mogilefs_node")
-    assert parser.parse_args([]).tracker == listens
-
-
-def test_the_projects_node_leaves_a_class_that_is_there_as_it_is(tmp_path):
-    doors = dict.fromkeys(["tracker", "storage", "sidechannel"], "127.0.0.1:0")
-    with Node(tmp_path, domains={"test": {"avatar": 3}}, **doors).in_thread():
-        pass
-    with (
-        Node(tmp_path, domains=mogilefs_node.project_domains(), **doors).in_thread() as node,
-        Client("test", [node.tracker]) as client,
-    ):
-        classes = {each.name: each.mindevcount for each in client.admin.classes("test")}
-    assert (classes["avatar"], classes["thumb"]) == (3, 2)
-
-
-def test_the_projects_node_has_what_its_storages_name_and_stops_when_told(tmp_path):
-    ports = ["--tracker=127.0.0.1:0", "--storage=127.0.0.1:0", "--sidechannel=127.0.0.1:0"]
-    command = [sys.executable, "-m", "django", "mogilefs_node", str(tmp_path / "data"), *ports]
-    process = subprocess.Popen(
-        [*command, "--class=extra:1"],
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.django.settings"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process, process.stdout as output:
-        try:
-            ready = output.readline()
-            assert ready.startswith("ready: tracker 127.0.0.1:")
-            tracker = ready.removeprefix("ready: tracker ").partition(",")[0]
-            with Client("test", [tracker]) as client:
-                classes = {each.name: each.mindevcount for each in client.admin.classes("test")}
-        finally:
-            process.send_signal(signal.SIGTERM)
-    assert process.returncode == 0
-    assert {"default", "avatar", "thumb", "extra"} == classes.keys()
-    assert classes["extra"] == 1
-
-
-def strictly(*args: str, **options: object) -> str:
-    """What a command writes to a stdout that takes nothing but text."""
-    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    call_command(*args, stdout=out, **options)
-    out.seek(0)
-    return out.read()
-
-
 def test_a_journal_takes_no_name_for_several(aliases, tmp_path):
     copy = ["mogilefs_copy", "disk", "default", f"--journal={tmp_path / 'journal'}", "--list"]
     odd = ["a\nb", "c\rd", "e\\nf", "g\x85h", "é"]
@@ -442,4 +282,4 @@ def test_names_that_are_no_text_are_copied_and_told(aliases, tmp_path):
     assert strictly(*copy) == "1 copied, 0 failed\n"
     assert strictly(*copy) == "nothing, 0 failed\n"
     assert storages["default"].open(name).read() == os.fsencode(name)
-    assert "orphan test:caf\\udce9.txt\n" in strictly("mogilefs_orphans")
+    assert "orphan test:caf\\udce9.txt\n" in strictly("mogilefs_orphans", "--min-age=0")

@@ -1,0 +1,106 @@
+"""Keys that nothing refers to: ``mogilefs_orphans``."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.core.management import CommandError
+from django.test import override_settings
+
+from mogilefs.node import Node
+from tests.django.gallery.models import Picture
+from tests.django.storage.commands import fill, refer_to, run
+from tests.support.farm import until
+
+
+@pytest.mark.django_db
+def test_orphans_and_missing_keys_are_listed_and_only_deleted_when_told(aliases):
+    fill("default", "pictures/kept.png", "pictures/orphan.png", "thumbs/spared.png")
+    refer_to("pictures/kept.png", "pictures/lost.png")
+    out = run("mogilefs_orphans", "--min-age=0", "--exclude=thumbs/")
+    assert "orphan test:pictures/orphan.png" in out
+    assert "missing test:pictures/lost.png of gallery.Picture.image" in out
+    assert "1 orphans listed, 1 references without a key" in out
+    assert storages["default"].exists("pictures/orphan.png")
+    run("mogilefs_orphans", "--min-age=0", "--exclude=thumbs/", "--delete")
+    assert sorted(storages["default"].names()) == ["pictures/kept.png", "thumbs/spared.png"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("option", ["timeout", "trackers"])
+def test_what_a_storage_of_other_options_keeps_in_the_same_place_is_no_orphan(
+    aliases, mogilefs_node, monkeypatch, option
+):
+    other = {"timeout": 3.0, "trackers": [mogilefs_node.tracker.replace("127.0.0.1", "localhost")]}
+    thumb = Picture._meta.get_field("thumb").storage
+    monkeypatch.setitem(thumb.given, option, other[option])
+    fill("default", "image.png", "thumb.png")
+    refer_to("image.png")
+    Picture.objects.update(thumb="thumb.png")
+    assert "0 orphans deleted, 0 references" in run("mogilefs_orphans", "--min-age=0", "--delete")
+    assert storages["default"].exists("thumb.png")
+
+
+@pytest.mark.django_db
+def test_a_reference_that_can_be_no_key_is_missing(aliases):
+    refer_to("../up.png", "x" * 256)
+    out = run("mogilefs_orphans")
+    assert "missing test:../up.png of gallery.Picture.image" in out
+    assert "2 references without a key" in out
+
+
+@pytest.mark.django_db
+def test_orphans_are_deleted_also_where_one_of_the_storages_is_read_only(aliases, monkeypatch):
+    monkeypatch.setitem(storages["default"].given, "readonly", True)
+    fill("other", "orphan.png")
+    assert "1 orphans deleted" in run("mogilefs_orphans", "--min-age=0", "--delete")
+
+
+@pytest.mark.django_db
+def test_an_upload_that_is_going_on_is_no_orphan(aliases):
+    storages["default"].client.store(".incomplete/0123", b"half-way")
+    assert "0 orphans deleted" in run("mogilefs_orphans", "--min-age=0", "--delete")
+
+
+@pytest.mark.django_db
+def test_what_may_belong_to_a_row_that_is_not_committed_is_left_alone(aliases, mogilefs_node):
+    fill("default", "old.png", "young.png", "lost.png")
+    old, young, lost = (copies(mogilefs_node, key) for key in ("old.png", "young.png", "lost.png"))
+    for path in old:
+        os.utime(path, times=(time.time() - 3_700,) * 2)
+    for path in young:
+        os.utime(path, times=(time.time() - 3_500,) * 2)
+    for path in lost:
+        path.unlink()
+    out = run("mogilefs_orphans", "--delete")
+    assert "1 orphans deleted" in out
+    assert "2 others left alone" in out
+    assert sorted(storages["default"].names()) == ["lost.png", "young.png"]
+
+
+def copies(node: Node, key: str) -> list[Path]:
+    """Where a key's two copies are on disk, once both are there."""
+    paths = storages["default"].client.paths
+    until(lambda: len(paths(key)) == 2)
+    return [node.directory / urlsplit(url).path.lstrip("/") for url in paths(key)]
+
+
+@pytest.mark.django_db
+def test_static_files_are_no_orphans(aliases):
+    static = {"BACKEND": "django_mogilefs.static.MogileFSStaticStorage"}
+    ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}
+    prefixed = {**static, "OPTIONS": {"location": "static"}}
+    with override_settings(STORAGES={"default": ours, "staticfiles": prefixed}):
+        storages["staticfiles"].save("a.css", ContentFile(b"a"))
+        assert "0 orphans listed" in run("mogilefs_orphans", "--min-age=0")
+    with (
+        override_settings(STORAGES={"default": ours, "staticfiles": static}),
+        pytest.raises(CommandError, match="without a location"),
+    ):
+        run("mogilefs_orphans")
