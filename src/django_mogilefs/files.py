@@ -108,10 +108,12 @@ class MogileFSFile(AnyFile):
         """Store what was written; nothing happens to a file that was only read."""
         if not self._closed:
             self._closed = True
-            if self._binary is not None:
-                (self._wrapper or self._binary).close()
-            if self.writing:
-                self._storage.forget(self._key)
+            try:
+                if self._binary is not None:
+                    (self._wrapper or self._binary).close()
+            finally:  # a tracker that broke off may have stored it all the same
+                if self.writing:
+                    self._storage.forget(self._key)
 
     def discard(self) -> None:
         """Close without storing what was written."""

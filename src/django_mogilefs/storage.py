@@ -136,23 +136,26 @@ class MogileFSStorage(Configured, Storage):
             return super().save(name, content, max_length=max_length)
 
     def _save(self, name: str, content: Any) -> str:
-        saved = name
+        saved, key = name, self.key(name)
 
-        def another(key: str) -> str:
-            nonlocal saved
+        def another(_: str) -> str:
+            nonlocal saved, key
             save.taken.add(saved)
             saved = self.get_available_name(name, max_length=save.max_length)
-            return self.key(saved)
+            key = self.key(saved)
+            return key
 
-        with self._saving() as save, readable(content) as body:
-            self.client.store(
-                self.key(name),
-                body,
-                mogile_class=self.class_for(name),
-                overwrite=self.file_overwrite,
-                alternative=another,
-            )
-        self.forget(self.key(saved))
+        try:
+            with self._saving() as save, readable(content) as body:
+                self.client.store(
+                    key,
+                    body,
+                    mogile_class=self.class_for(name),
+                    overwrite=self.file_overwrite,
+                    alternative=another,
+                )
+        finally:  # a tracker that broke off may have stored it all the same
+            self.forget(key)
         return saved
 
     @contextmanager

@@ -249,6 +249,21 @@ def test_a_tracker_or_directory_that_is_not_there_is_told_in_a_line(aliases):
         run("mogilefs_orphans")
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--list", "--workers=0"], "argument --workers"),
+        (["--list=.."], "disk cannot be listed: .*outside"),
+        (["--list", "--journal=nosuch/journal"], "nosuch/journal cannot be the journal"),
+        (["--list", "--journal=."], r"\. cannot be the journal"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(aliases, options, told):
+    fill("disk", "a.txt")
+    with pytest.raises(CommandError, match=told):
+        run("mogilefs_copy", "disk", "default", *options)
+
+
 def test_an_alias_that_is_not_there_is_named(aliases):
     with pytest.raises(CommandError, match="nosuch"):
         run("mogilefs_copy", "nosuch", "default", "--list")

@@ -15,9 +15,11 @@ from django.core.files.uploadedfile import (
     TemporaryUploadedFile,
 )
 
+from django_mogilefs.pathcache import Place
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import InvalidKey
+from mogilefs import InvalidKey, TrackersUnavailable
 from mogilefs.node import Node
+from tests.support.misbehaving import Cluster, TinyStorage, TinyTracker
 from tests.support.proxies import StorageProxy, TrackerProxy
 
 BYTES = b"some content"
@@ -295,3 +297,26 @@ def test_how_often_it_waits_counted_on_the_wire(counted: CountedTracker):
     assert counted.take()[1] == 2
     assert storage.save("a.txt", ContentFile(BYTES)) != "a.txt"
     assert counted.take()[1] == 4  # once more to see that the other name is free
+
+
+def written(storage: MogileFSStorage, name: str, content: ContentFile) -> None:
+    with storage.open(name, "wb") as file:
+        file.write(content.read())
+
+
+@pytest.mark.parametrize("store", [MogileFSStorage.save, written])
+def test_what_may_have_been_stored_is_looked_up_anew(store):
+    cluster = Cluster()
+    tiny, tracker = TinyStorage(cluster), TinyTracker(cluster)
+    try:
+        tracker.on["create_close"] = lambda connection, request, answer: connection.close()
+        storage = MogileFSStorage(
+            trackers=[tracker.address], path_cache="default", file_overwrite=True
+        )
+        storage.places.put("a.txt", Place(1, 1, (tiny.url(1),)))
+        with pytest.raises(TrackersUnavailable):
+            store(storage, "a.txt", ContentFile(b"new"))
+        assert storage.places.get("a.txt") is None
+    finally:
+        tracker.stop()
+        tiny.stop()

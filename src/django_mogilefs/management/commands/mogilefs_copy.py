@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
@@ -20,6 +22,7 @@ from django_mogilefs.references import fields_named, fields_on, names_in
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import MogileFSError
 from mogilefs.cli.exits import printable
+from mogilefs.cli.options import positive
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -55,7 +58,7 @@ class Command(BaseCommand):
             metavar="DIRECTORY",
             help="copy all files that the source lists (below a directory), referred to or not",
         )
-        add("--workers", type=int, default=8, metavar="N", help="files at a time (%(default)s)")
+        add("--workers", type=positive, default=8, metavar="N", help="files at a time (8)")
         add("--overwrite", action="store_true", help="replace files that differ; else they fail")
         add("--delete-source", action="store_true", help="delete each file that was verified")
         add("--dry-run", action="store_true", help="only tell what would be copied")
@@ -71,7 +74,7 @@ class Command(BaseCommand):
         journal = Journal(options["journal"])
         try:
             found = list(self._names(source, destination, options))
-        except (MogileFSError, OSError) as error:
+        except (MogileFSError, OSError, SuspiciousFileOperation) as error:
             raise CommandError(f"{options['source']} cannot be listed: {error}") from error
         delete = options["delete_source"]  # also what an earlier run has only copied
         names = found if delete else [each for each in found if each not in journal]
@@ -166,15 +169,17 @@ def _in_parallel(
 class Journal:
     """The names that earlier runs have done with, one a line; without a file it keeps nothing.
 
-    A line that its run could not end, because it was cut off, is taken back.
+    A line that its run could not end, because it was cut off, is taken back. CommandError where
+    the file cannot be read or written.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        data = path.read_bytes() if path is not None and path.exists() else b""
-        whole, end, torn = data.rpartition(b"\n")
-        if path is not None and torn:
-            os.truncate(path, len(whole + end))
+        with self._told():
+            data = path.read_bytes() if path is not None and path.exists() else b""
+            whole, end, torn = data.rpartition(b"\n")
+            if path is not None and torn:
+                os.truncate(path, len(whole + end))
         self._done = frozenset(whole.split(b"\n"))
 
     def __contains__(self, name: object) -> bool:
@@ -182,8 +187,15 @@ class Journal:
 
     def add(self, name: str) -> None:
         if self._path is not None:
-            with self._path.open("ab") as file:
+            with self._told(), self._path.open("ab") as file:
                 file.write(_line(name) + b"\n")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CommandError(f"{self._path} cannot be the journal: {error}") from error
 
 
 def _line(name: str) -> bytes:
