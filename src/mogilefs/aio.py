@@ -74,7 +74,10 @@ class Closing:
 
 
 class AsyncStream(Closing):
-    """A file's bytes as an async iterable of chunks. Closing it early costs the connection."""
+    """A file's bytes as an async iterable of chunks. Used by one task at a time.
+
+    Closing it early costs the connection; a task that waits for a chunk then gets a ValueError.
+    """
 
     def __init__(self, download: Download) -> None:
         self._download = download

@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .steps import CHUNK, T, no_host_name
@@ -85,6 +85,8 @@ class AsyncLink:
 
     async def _next(self) -> None:
         self._reads = 0
+        if self._waiter is not None:
+            raise RuntimeError("two tasks wait for the same bytes: each needs a stream of its own")
         if not self._watched:
             self._watch()
         waiter: asyncio.Future[None] = self._loop.create_future()
@@ -107,17 +109,13 @@ class AsyncLink:
         if self._waiter is not None and self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
         elif self._waiter is not None:
-            self._expire(self._waiter)
-
-    def _expire(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.done():
-            waiter.set_exception(TimeoutError("timed out"))
+            _expire(self._waiter)
 
     async def send(self, data: bytes) -> None:
         sent = self._send_now(data)
         view = memoryview(data)
         while sent < len(data):
-            await self._writable()
+            await writable(self._socket, self._timeout)
             sent += self._send_now(view[sent:])
 
     def _send_now(self, data: bytes | memoryview) -> int:
@@ -125,20 +123,6 @@ class AsyncLink:
             return self._socket.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
-
-    async def _writable(self) -> None:
-        waiter = self._loop.create_future()
-        self._loop.add_writer(self._socket, self._wake, waiter)
-        timer = self._loop.call_later(self._timeout, self._expire, waiter)
-        try:
-            await waiter
-        finally:
-            timer.cancel()
-            self._loop.remove_writer(self._socket)
-
-    def _wake(self, waiter: asyncio.Future[None]) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
 
     async def exchange(self, data: bytes) -> bytes:
         sent = self._send_now(data)
@@ -168,12 +152,37 @@ class AsyncLink:
         if self._watched and self._socket.fileno() >= 0:
             self._unwatch()
         self._socket.close()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(ConnectionAbortedError("closed while somebody waited"))
 
     def _in_loop(self) -> bool:
         try:
             return asyncio.get_running_loop() is self._loop
         except RuntimeError:
             return False
+
+
+async def writable(sock: socket.socket, timeout: float) -> None:
+    """Wait until a socket takes bytes, or is connected or has failed to. Raises TimeoutError."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(sock, _wake, waiter)
+    timer = loop.call_later(timeout, _expire, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+        loop.remove_writer(sock)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError("timed out"))
 
 
 class AsyncNetwork:
@@ -185,24 +194,13 @@ class AsyncNetwork:
         self._connect_timeout, self._timeout = connect_timeout, timeout
 
     async def connect(self, host: str, port: int) -> AsyncLink:
-        try:
-            return await asyncio.wait_for(self._connect(host, port), self._connect_timeout)
-        except asyncio.TimeoutError as error:
-            raise TimeoutError("timed out") from error
-
-    async def _connect(self, host: str, port: int) -> AsyncLink:
-        """Connect to the first of the host's addresses that answers."""
+        """Connect to the first of the host's addresses that answers within the time."""
         loop = asyncio.get_running_loop()
         failure: OSError = OSError(f"no address for {host}")
-        try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except ValueError as error:
-            raise no_host_name(host) from error
-        for family, kind, proto, _, address in found:
+        for family, kind, proto, _, address in await self._addresses(host, port):
             sock = socket.socket(family, kind, proto)
             try:
-                sock.setblocking(False)
-                await loop.sock_connect(sock, address)
+                await self._connect(sock, address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 return AsyncLink(sock, loop, self._timeout)
@@ -213,6 +211,29 @@ class AsyncNetwork:
                 sock.close()
                 raise
         raise failure
+
+    async def _addresses(self, host: str, port: int) -> Sequence[Any]:
+        loop = asyncio.get_running_loop()
+        looked_up = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        try:
+            # Not wait_for(), which before Python 3.12 loses a cancellation that comes with the end.
+            await asyncio.wait([looked_up], timeout=self._connect_timeout)
+            if not looked_up.done():
+                raise TimeoutError("timed out")
+            return looked_up.result()
+        except ValueError as error:
+            raise no_host_name(host) from error
+        finally:
+            looked_up.cancel()
+
+    async def _connect(self, sock: socket.socket, address: Any) -> None:
+        sock.setblocking(False)
+        try:
+            sock.connect(address)
+        except BlockingIOError:
+            await writable(sock, self._connect_timeout)
+            if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(code, os.strerror(code)) from None
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """What reads or writes a file goes to a thread, unless the file lies in memory."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any, ClassVar
 
 import pytest
 
+from mogilefs import AsyncClient
 from mogilefs.aionet import READS_IN_A_TURN, AsyncLink
+from tests.client.conftest import Tiny
 
 
 @contextmanager
@@ -107,3 +110,49 @@ async def test_a_large_file_leaves_the_loop_to_others_now_and_then():
             assert await link.receive(1) == b"x"
         other.cancel()
     assert turns >= 2
+
+
+async def test_a_cancellation_is_heard_whenever_it_comes(tiny: Tiny):
+    tiny.cluster.add("key", b"body")
+    for turns in range(60):
+        async with AsyncClient("d", tiny.addresses) as client:
+            task = asyncio.create_task(client.read("key"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if task.cancel():
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+
+class Resolving(asyncio.SelectorEventLoop):
+    """An event loop that knows the addresses of ``two.example``."""
+
+    addresses: ClassVar[list[str]] = []
+
+    async def getaddrinfo(self, host: Any, port: Any, **how: Any) -> Any:
+        found = []
+        for each in self.addresses if host == "two.example" else [host]:
+            found += await super().getaddrinfo(each, port, **how)
+        return found
+
+
+def test_a_name_is_reached_at_the_first_of_its_addresses_that_answers(tiny: Tiny):
+    tiny.cluster.add("key", b"body")
+    with deaf(tiny.tracker.port) as host, closing(Resolving()) as loop:
+        loop.addresses = [host, "127.0.0.1"]
+        client = AsyncClient("d", f"two.example:{tiny.tracker.port}", connect_timeout=0.3)
+        assert loop.run_until_complete(client.read("key")) == b"body"
+        loop.run_until_complete(client.close())
+        loop.run_until_complete(loop.shutdown_default_executor())
+
+
+@contextmanager
+def deaf(port: int) -> Iterator[str]:
+    """An address where connections are neither taken nor refused: nobody accepts them."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.9", port), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield "127.0.0.9"
