@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 from .config import Config, parse_trackers
 from .operations import Operations
+from .pool import Pool
 from .steps import Network
+
+
+def _close(*pools: Pool) -> None:
+    for pool in pools:
+        pool.close()
 
 
 class Face:
@@ -40,7 +46,9 @@ class Face:
 
     def _set_up(self, config: Config) -> None:
         self._operations = Operations(config, self._network(config))
-        self._finalizer = weakref.finalize(self, self._operations.close)
+        pools = self._operations.trackers.pool, self._operations.http.pool
+        # Not when this goes: a stream or an admin that was made from it goes on with them.
+        weakref.finalize(self._operations, _close, *pools)
 
     def _network(self, config: Config) -> Network:
         raise NotImplementedError
