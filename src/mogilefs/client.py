@@ -276,7 +276,12 @@ class Stream:
         return self
 
     def __next__(self) -> bytes:
-        chunk = run(self._download.read())
+        at = self._download.offset
+        try:
+            chunk = run(self._download.read())
+        except BaseException:  # a signal's, too, that comes when the bytes have come
+            self._download.back_to(at)
+            raise
         if not chunk:
             raise StopIteration
         return chunk

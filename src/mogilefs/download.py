@@ -22,10 +22,10 @@ class BadReplica(Exception):
 class Download:
     """The bytes of one file from ``start`` to before ``stop``, in order.
 
-    ``find`` asks the tracker where the file is. ``paths`` and ``size`` (bytes), where the
-    caller knows them, spare that question; it is then only asked when all of these fail. Once
-    bytes were given, or where the caller named the paths, only the same fid's replicas are used:
-    two files are never mixed.
+    ``find`` asks the tracker where the file is, and once more when no replica gives the first
+    byte: the key may stand for another file by then. ``paths`` and ``size`` (bytes), where the
+    caller knows them, spare the first of these questions. Once bytes were given, or where the
+    caller named the paths, only the same fid's replicas are used: two files are never mixed.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Download:
         if size is not None:
             self._know(size)
         self._given = bool(paths)
-        self._asked = False
+        self._asked = 0
         self._response: Response | None = None
         self._url = ""
         self._reasons: dict[str, str] = {}
@@ -86,6 +86,10 @@ class Download:
             except (OSError, ProtocolError) as error:
                 self._failed(error)
                 continue
+            except BaseException:
+                if self._http.tears:
+                    self._drop()
+                raise
             if not data:
                 self._failed(BadReplica(f"ended after {self.offset} bytes"))
                 continue
@@ -99,7 +103,7 @@ class Download:
     def _begin(self) -> Op[Response | None]:
         """A replica that sends the next bytes; None where no more are wanted."""
         if self._closed and not self._done:
-            raise ValueError(f"{self._key!r} was closed before its end was read")
+            raise self._too_late()
         nothing = self._stop is not None and self._stop <= self.offset
         if self.size is None and (nothing or not self._paths):
             yield from self._find()
@@ -107,7 +111,13 @@ class Download:
             yield from self._next_replica()
         if self._done:
             yield from self._finish()
+        elif self._closed:  # while this waited
+            self._drop()
+            raise self._too_late()
         return self._response
+
+    def _too_late(self) -> ValueError:
+        return ValueError(f"{self._key!r} was closed before its end was read")
 
     def _finish(self) -> Op[None]:
         """Nothing more is wanted: a replica that has more is not the file.
@@ -136,13 +146,20 @@ class Download:
 
     def _find(self) -> Op[None]:
         """Ask the tracker where the file is and how long."""
-        self._asked = True
+        self._asked += 1
         found = yield from self._ask()
         if (self._delivered or self._given) and not self._same_fid(found):
             raise self._unavailable()
+        if found.length != self.size:  # what failed was held against another length
+            self._reasons.clear()
         if not self._paths or self._reasons:
             self._paths = [path for path in found.paths if path not in self._reasons]
         self._know(found.length)
+
+    def _may_ask(self) -> bool:
+        """Once; and once more where what the tracker said has failed."""
+        again = self._asked == 1 and self._reasons and not self._given
+        return not self._asked or bool(again)
 
     def _same_fid(self, found: Found) -> bool:
         known = [_fid(path) for path in [*self._paths, *self._reasons]]
@@ -151,7 +168,7 @@ class Download:
     def _next_replica(self) -> Op[None]:
         """Open the best replica that did not fail yet. Raises StorageUnavailable."""
         while self._response is None:
-            if not self._paths and not self._asked:
+            if not self._paths and self._may_ask():
                 yield from self._find()
             if self._done:  # a range past the end of the file, which every replica refuses
                 return
@@ -231,6 +248,12 @@ class Download:
         response, self._response = self._response, None
         if response is not None:
             response.close()
+
+    def back_to(self, offset: int) -> None:
+        """What was read from there on did not reach the caller."""
+        if self.offset != offset:
+            self._drop()
+            self.offset, self._done = offset, False
 
     def close(self) -> None:
         """Stop reading. Bytes that are still to come cost the connection."""

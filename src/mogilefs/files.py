@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .download import Download
+from .errors import StorageUnavailable
 from .models import Found
 from .operations import Operations
-from .steps import BULK, Op
+from .steps import BULK, Op, T
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -28,7 +29,8 @@ little that is not wanted, and the connection is kept."""
 
 
 class Cursor:
-    """A place in a file, and the bytes from there. The first look pins the file."""
+    """A place in a file, and the bytes from there. It is one file from what is told of it first,
+    its size or its bytes."""
 
     def __init__(self, operations: Operations, key: str) -> None:
         self._operations, self.key = operations, key
@@ -37,6 +39,7 @@ class Cursor:
         self._download: Download | None = None
         self._stop: int | None = None
         self._window = FIRST_WINDOW
+        self._pinned = False
 
     def found(self) -> Op[Found]:
         """Where the file is; asked once."""
@@ -46,7 +49,9 @@ class Cursor:
 
     def size(self) -> Op[int]:
         """The file's length in bytes."""
-        return (yield from self.found()).length
+        found = yield from self.found()
+        self._pinned = True
+        return found.length
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> Op[int]:
         """Go to another place; the new position. Raises ValueError before the beginning."""
@@ -64,17 +69,37 @@ class Cursor:
     def read(self, limit: int = BULK) -> Op[bytes]:
         """The bytes at the position, at most ``limit``; ``b""`` at the end of the file."""
         found = yield from self.found()
-        if self.position >= found.length:
+        if self.position >= found.length or not limit:
             return b""
+        try:
+            data = yield from self._begun(found).read(min(limit, BULK))
+        except StorageUnavailable:
+            if not (yield from self._let_go(found)):
+                raise
+            return (yield from self.read(limit))
+        self._pinned = True
+        self.position += len(data)
+        return data
+
+    def _begun(self, found: Found) -> Download:
+        """What reads on from the position."""
         if self._download is None or self._download.offset != self.position:
             self._open(found)
         elif self.position == self._stop:
             self._window = min(2 * self._window, LONGEST_WINDOW)
             self._open(found)
         assert self._download is not None  # _open has just made it
-        data = yield from self._download.read(min(limit, BULK))
-        self.position += len(data)
-        return data
+        return self._download
+
+    def _let_go(self, found: Found) -> Op[bool]:
+        """Begin the next read anew; whether it may go elsewhere, as nothing was told yet."""
+        self.close()
+        self._download = None
+        if self._pinned:
+            return False
+        self._found = None
+        now = yield from self.found()
+        return now.fid != found.fid or not set(now.paths) <= set(found.paths)
 
     def read_whole(self, limit: int | None = None) -> Op[bytes]:
         """``limit`` bytes, or all that are left; fewer only at the end of the file.
@@ -142,10 +167,15 @@ class ReplicaFile(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:
         self._check_open()
+        at = self._cursor.position
         view = memoryview(buffer).cast("B")
-        data = self._run(self._cursor.read(len(view)))
-        view[: len(data)] = data
-        return len(data)
+        try:
+            data = self._run(self._cursor.read(len(view)))
+            view[: len(data)] = data
+            return len(data)
+        except BaseException:  # a signal's, too, that comes when the bytes have come
+            self._cursor.position = at
+            raise
 
     def readall(self) -> bytes:
         self._check_open()
@@ -165,12 +195,37 @@ class FileReader(io.BufferedReader):
     """A file being read: lazy, seekable, buffered.
 
     Nothing is asked before the first read (or seek from the end, or ``size``). Raises KeyNotFound
-    and StorageUnavailable from there.
+    and StorageUnavailable from there. Where a read fails or is interrupted nothing of it counts as
+    read.
     """
 
     def __init__(self, raw: ReplicaFile) -> None:
         super().__init__(raw, BUFFER)
         self._replica = raw
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return self._all_or_none(super().read, size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        return self._all_or_none(super().readline, size)
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        return self._all_or_none(super().readinto, buffer)
+
+    def __next__(self) -> bytes:
+        if line := self.readline():
+            return line
+        raise StopIteration
+
+    def _all_or_none(self, read: Callable[[Any], T], argument: Any) -> T:
+        """Go back where that fails: the buffer, which was emptied first, is lost."""
+        at = self.tell()
+        try:
+            return read(argument)
+        except BaseException:
+            if not self.closed:
+                self.seek(at)
+            raise
 
     @property
     def size(self) -> int:

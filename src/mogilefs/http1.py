@@ -182,6 +182,8 @@ class Http:
         self.pool = Pool()
         self.health = Health()
         self._network = network
+        self.tears = not network.awaits
+        """Whether bytes are lost where an exception ends a wait, as a signal's handler raises."""
 
     def pause(self, url: str) -> float:
         """Seconds for which the URL's server is not to be asked, because it failed lately."""

@@ -104,9 +104,12 @@ class Tiny:
     def addresses(self) -> list[str]:
         return [tracker.address for tracker in self.trackers]
 
+    @property
+    def servers(self) -> list[Server]:
+        return [*self.trackers, *self.storages]
+
     def stop(self) -> None:
-        servers: list[Server] = [*self.trackers, *self.storages]
-        for server in servers:
+        for server in self.servers:
             server.stop()
 
 

@@ -372,6 +372,15 @@ def test_an_opened_file_is_pinned(client: Any, name: str) -> None:
             assert file.read(5) == BODY[:5]
 
 
+def test_nothing_is_read_where_nothing_is_wanted(client: Any, name: str) -> None:
+    client.store(name, b"0123456789")
+    with client.open(name) as file:
+        assert file.read(0) == b""
+        if isinstance(client, Client):
+            assert file.raw.read(0) == b""
+        assert file.read() == b"0123456789"
+
+
 def test_an_opened_file_reads_all_that_is_left(client: Any, name: str) -> None:
     client.store(name, b"0123456789")
     with client.open(name) as file:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
 import threading
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
 
-from mogilefs import AsyncClient, StorageUnavailable
+from mogilefs import AsyncClient, Client, StorageUnavailable, UnknownCommand
+from mogilefs.client import BlockingLink, BlockingNetwork
+from mogilefs.config import Config
+from mogilefs.steps import CHUNK
 from tests.client.conftest import MakeClient, Tiny
-from tests.support.misbehaving import Connection, HttpRequest, once, response
+from tests.support.farm import until
+from tests.support.misbehaving import Connection, HttpRequest, Server, once, response
 
 BODY = bytes(range(251)) * 4096
 MIDDLE = len(BODY) // 2
@@ -81,17 +87,155 @@ async def test_an_interrupted_read_of_a_file_begins_again(tiny: Tiny):
         assert await file.read() == BODY[-5:]
 
 
-def test_a_failed_read_of_a_file_begins_again(face: MakeClient, tiny: Tiny):
-    def breaks(connection: Connection, request: HttpRequest, proper: bytes) -> None:
-        connection.send(proper[: len(proper) // 2])
-        connection.reset()
+async def test_who_waits_for_a_stream_that_is_closed_is_told(tiny: Tiny):
+    tiny.cluster.add("key", BODY, replicas=1)
+    tiny.storages[0].on["GET"] = half
 
+    async def read(stream: Any) -> None:
+        async for _ in stream:
+            half_has_come.set()
+
+    half_has_come = asyncio.Event()
+    async with AsyncClient("d", tiny.addresses) as client:
+        stream = client.stream("key")
+        reader = asyncio.create_task(read(stream))
+        await half_has_come.wait()
+        await asyncio.sleep(0.1)  # it waits for more
+        await stream.close()
+        with pytest.raises(ValueError, match="closed before its end"):
+            await reader
+
+
+async def test_two_tasks_do_not_wait_for_the_same_bytes(tiny: Tiny):
+    tiny.cluster.add("key", BODY, replicas=1)
+    tiny.storages[0].on["GET"] = half
+
+    async def read(stream: Any) -> None:
+        async for _ in stream:
+            pass
+
+    async with AsyncClient("d", tiny.addresses, timeout=0.5) as client:
+        stream = client.stream("key")
+        await anext(stream)
+        errors = await asyncio.gather(read(stream), read(stream), return_exceptions=True)
+    assert {type(error) for error in errors} == {RuntimeError, StorageUnavailable}
+
+
+async def test_what_is_made_of_a_client_that_goes_leaves_no_connection(tiny: Tiny):
+    def client() -> AsyncClient:
+        return AsyncClient("d", tiny.addresses)
+
+    async def use_what_is_made() -> None:
+        assert b"".join([chunk async for chunk in client().stream("key")]) == BODY
+        async with client().open("key") as file:
+            assert await file.read() == BODY
+        with suppress(UnknownCommand):
+            await client().admin.clear_cache()
+
+    tiny.cluster.add("key", BODY)
+    await use_what_is_made()
+    await asyncio.to_thread(until, lambda: not any(map(is_used, tiny.servers)))
+
+
+def is_used(server: Server) -> bool:
+    return server.open_connections > 0
+
+
+def breaks(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+    connection.send(proper[: len(proper) // 2])
+    connection.reset()
+
+
+def test_a_failed_read_of_a_file_begins_again(face: MakeClient, tiny: Tiny):
     tiny.cluster.add("key", BODY, replicas=1)
     tiny.storages[0].on["GET"] = once(breaks)
     with face("d", tiny.addresses).open("key") as file:
         with pytest.raises(StorageUnavailable):
             file.read()
         assert file.read() == BODY
+
+
+@pytest.mark.parametrize("size", [-1, 500_000])
+def test_a_failed_read_does_not_cost_what_was_buffered(face: MakeClient, tiny: Tiny, size: int):
+    tiny.cluster.add("key", BODY, replicas=1)
+    tiny.storages[0].on["GET"] = once(breaks)
+    with face("d", tiny.addresses).open("key") as file:
+        assert file.read(10) == BODY[:10]
+        with pytest.raises(StorageUnavailable):
+            file.read(len(BODY) - 20)
+        assert file.tell() == 10
+        assert file.read(size) == BODY[10:][: size if size > 0 else None]
+
+
+def test_a_line_that_could_not_be_read_is_read_later(tiny: Tiny):
+    tiny.cluster.add("key", b"x" * 500_000 + b"\nend", replicas=1)
+    tiny.storages[0].on["GET"] = once(breaks)
+    with Client("d", tiny.addresses) as client, client.open("key") as file:
+        assert file.read(10) == b"x" * 10
+        with pytest.raises(StorageUnavailable):
+            next(file)
+        assert file.tell() == 10
+        assert list(file) == [b"x" * 499_990 + b"\n", b"end"]
+
+
+def test_a_file_is_read_again_when_its_replicas_are_back(face: MakeClient, tiny: Tiny):
+    tiny.cluster.add("key", BODY, replicas=1)
+    with face("d", tiny.addresses).open("key") as file:
+        assert file.read(100_000) == BODY[:100_000]
+        tiny.storages[0].on["GET"] = lambda connection, request, proper: connection.reset()
+        file.seek(MIDDLE)
+        with pytest.raises(StorageUnavailable):
+            file.read(1000)
+        del tiny.storages[0].on["GET"]
+        assert file.read(1000) == BODY[MIDDLE : MIDDLE + 1000]
+
+
+class Signal(BaseException):
+    """What a handler raises."""
+
+
+class SignalledLink(BlockingLink):
+    """Has a signal come when bytes have, once there is one."""
+
+    coming = False
+
+    def receive(self, limit: int = CHUNK) -> bytes:
+        data = super().receive(limit)
+        if SignalledLink.coming:
+            SignalledLink.coming = False
+            raise Signal
+        return data
+
+
+class SignalledNetwork(BlockingNetwork):
+    def connect(self, host: str, port: int) -> BlockingLink:
+        return SignalledLink(socket.create_connection((host, port)))
+
+
+class SignalledClient(Client):
+    def _network(self, config: Config) -> BlockingNetwork:
+        return SignalledNetwork(config.connect_timeout, config.timeout)
+
+
+def test_what_a_signal_tore_from_a_connection_is_not_missing(tiny: Tiny):
+    tiny.cluster.add("key", BODY, replicas=1)
+    with SignalledClient("d", tiny.addresses) as client, client.open("key") as file:
+        first = file.read(1000)
+        SignalledLink.coming = True
+        with pytest.raises(Signal):
+            file.read()
+        assert file.tell() == 1000
+        assert first + file.read() == BODY
+
+
+def test_a_stream_that_a_signal_interrupted_goes_on(tiny: Tiny):
+    tiny.cluster.add("key", BODY, replicas=1)
+    with SignalledClient("d", tiny.addresses) as client, client.stream("key") as stream:
+        chunks = [next(stream)]
+        SignalledLink.coming = True
+        with pytest.raises(Signal):
+            chunks.extend(stream)
+        assert b"".join([*chunks, *stream]) == BODY
 
 
 def test_an_error_whose_text_never_ends_costs_its_connection(face: MakeClient, tiny: Tiny):

@@ -85,6 +85,10 @@ class Server:
     def address(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def open_connections(self) -> int:
+        return len(self._open)
+
     def _accept(self) -> None:
         while True:
             try:

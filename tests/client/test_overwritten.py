@@ -1,0 +1,86 @@
+"""Reading a key that somebody stores anew at that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mogilefs import StorageUnavailable
+from mogilefs.wire import Request
+from tests.client.conftest import MakeClient, Tiny
+from tests.support.misbehaving import Behaviour, Connection, once
+
+OLD, NEW = b"older and longer", b"new"
+
+
+def whole(client: Any) -> bytes:
+    return bytes(client.read("key"))
+
+
+def streamed(client: Any) -> bytes:
+    return b"".join(client.stream("key"))
+
+
+def opened(client: Any) -> bytes:
+    with client.open("key") as file:
+        return bytes(file.read())
+
+
+def between_answers(tiny: Tiny) -> Behaviour:
+    """The tracker's two answers are about two files; a real one's workers do that."""
+
+    def behaviour(connection: Connection, request: Request, proper: bytes) -> None:
+        connection.send(proper)
+        tiny.cluster.add("key", NEW)
+
+    return behaviour
+
+
+def after_answers(tiny: Tiny) -> Behaviour:
+    """The old file is gone by the time that it is fetched."""
+
+    def behaviour(connection: Connection, request: Request, proper: bytes) -> None:
+        for storage in tiny.storages:
+            storage.bodies.clear()
+        tiny.cluster.add("key", NEW)
+        connection.send(proper)
+
+    return behaviour
+
+
+@pytest.mark.parametrize("read", [whole, streamed, opened])
+@pytest.mark.parametrize(
+    ("command", "overwritten"), [("get_paths", between_answers), ("file_info", after_answers)]
+)
+def test_the_new_file_is_read(
+    face: MakeClient,
+    tiny: Tiny,
+    command: str,
+    overwritten: Callable[[Tiny], Behaviour],
+    read: Callable[[Any], bytes],
+) -> None:
+    tiny.cluster.add("key", OLD)
+    tiny.tracker.on[command] = once(overwritten(tiny))
+    assert read(face("d", tiny.addresses)) == NEW
+
+
+def test_whoever_was_told_the_size_gets_that_file_or_none(face: MakeClient, tiny: Tiny) -> None:
+    tiny.cluster.add("key", OLD)
+    with face("d", tiny.addresses).open("key") as file:
+        assert file.size == len(OLD)
+        for storage in tiny.storages:
+            storage.bodies.clear()
+        tiny.cluster.add("key", NEW)
+        with pytest.raises(StorageUnavailable):
+            file.read()
+
+
+def test_the_tracker_is_not_asked_for_ever(face: MakeClient, tiny: Tiny) -> None:
+    tiny.cluster.add("key", OLD)
+    for storage in tiny.storages:
+        storage.bodies.clear()
+    with pytest.raises(StorageUnavailable):
+        face("d", tiny.addresses).read("key")
+    assert tiny.tracker.commands.count("get_paths") == 2
