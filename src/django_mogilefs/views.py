@@ -197,11 +197,12 @@ def _serve(request: HttpRequest, key: str, delivery: Delivery, access: Access) -
     try:
         return _respond(request, key, place, delivery, access)
     except StorageUnavailable:
-        if not remembered:
+        # The key may mean another file by now, whose address tells that.
+        delivery.forget(key)
+        found, _ = delivery.find(key)
+        if not remembered and set(found.paths) <= set(place.paths):
             raise
-    # What was remembered is out of date, perhaps: the key may mean another file by now.
-    delivery.forget(key)
-    return _respond(request, key, delivery.find(key)[0], delivery, access)
+    return _respond(request, key, found, delivery, access)
 
 
 def _respond(
