@@ -6,12 +6,13 @@ import gc
 import gzip
 import pickle
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import fsspec
 import pytest
 from fsspec.tests import abstract
 
-from mogilefs.errors import ConfigurationError
+from mogilefs.errors import ConfigurationError, TrackersUnavailable
 from mogilefs.fs import MogileFSFileSystem
 from mogilefs.node import Node
 from mogilefs.testing import running_node
@@ -119,7 +120,8 @@ def test_a_level_lists_files_and_directories(fs):
 def test_ranges_are_read_as_python_slices(fs):
     content = bytes(range(200))
     fs.pipe("files/k", content)
-    for start, end in ((None, None), (5, 20), (-5, None), (None, -5), (190, 500), (7, 7)):
+    usual = [(None, None), (5, 20), (-5, None), (None, -5), (190, 500), (7, 7)]
+    for start, end in [*usual, (5, 4), (5, 3), (0, -300), (-3, -4), (300, 299), (-300, 3)]:
         assert fs.cat_file("files/k", start, end) == content[start:end]
     with fs.open("files/k") as file:
         assert file.size == 200
@@ -208,6 +210,34 @@ def test_a_transaction_stores_all_or_nothing(fs):
     assert not fs.exists("files/b")
 
 
+def test_a_file_whose_block_raises_is_no_part_of_the_transaction(fs):
+    with fs.transaction:
+        with suppress(ZeroDivisionError), fs.open("files/a", "wb") as file:
+            file.write(b"half")
+            file.write(b"half" * (1 // 0))
+        fs.pipe("files/b", b"b")
+    assert fs.find("files") == ["files/b"]
+
+
+def test_what_is_piped_is_a_part_of_the_transaction(fs):
+    fs.pipe("files/a", b"before")
+    with suppress(ZeroDivisionError), fs.transaction:
+        fs.pipe({"files/a": b"a", "files/b": b"b"})
+        fs.pipe_file("files/c", b"c", mode="create")
+        fs.pipe("files/d", b"d" * (1 // 0))
+    assert fs.find("files") == ["files/a"]
+    assert fs.cat("files/a") == b"before"
+
+
+def test_nobody_says_that_a_file_is_not_there_who_cannot_know(fs):
+    lost = fsspec.filesystem("mogilefs", trackers="127.0.0.1:1", skip_instance_cache=True)
+    for ask in (lost.exists, lost.isfile, lost.isdir, lost.lexists):
+        with pytest.raises(TrackersUnavailable):
+            ask("files/k")
+    assert not fs.exists("nowhere/k")
+    assert not fs.exists("files/" + "x" * 300)
+
+
 def test_mv_is_a_rename_within_a_domain(fs):
     fs.pipe("files/a", b"a")
     fid = fs.info("files/a")["fid"]
@@ -274,6 +304,19 @@ def test_rm_of_a_domain_leaves_it_empty(fs):
         fs.rm("other")
     fs.rm("other", recursive=True)
     assert fs.ls("other") == []
+
+
+def test_rm_of_a_tree_deletes_also_what_ends_in_a_slash(fs):
+    keys = ["d/", "d/1", "d/e/", "d/e/2"]
+    for key in [*keys, "d", "d2", "z"]:
+        fs.client("files").store(key, b"x")
+    fs.rm("files/d", recursive=True)
+    assert list(fs.client("files").keys()) == ["d2", "z"]
+    fs.rm(["files/d*", "files/z"], recursive=True)
+    assert list(fs.client("files").keys()) == []
+    for missing in ("files/d", "nowhere", "nowhere/d"):
+        with pytest.raises(FileNotFoundError):
+            fs.rm(missing, recursive=True)
 
 
 def test_a_file_s_identity_changes_with_its_bytes(fs):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from errno import ENOTEMPTY
+from itertools import chain
 from typing import Any
 
 from fsspec.compression import compr  # type: ignore[import-untyped]  # has no types
@@ -18,7 +19,7 @@ from fsspec.core import get_compression  # type: ignore[import-untyped]  # has n
 from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]  # has no types
 
 from .client import Client
-from .errors import ConfigurationError, DomainNotFound, KeyNotFound
+from .errors import ConfigurationError, DomainNotFound, InvalidKey, KeyNotFound
 from .fs_files import Compressing, Text, Uncommitted
 from .levels import level
 
@@ -82,6 +83,24 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             raise FileNotFoundError(path)
         return entry
 
+    def exists(self, path: str, **kwargs: Any) -> bool:
+        """Whether there is such a file or directory; an error where nobody can tell."""
+        return self._kind(path) is not None
+
+    def isfile(self, path: str) -> bool:
+        """Whether there is such a file; an error where nobody can tell."""
+        return self._kind(path) == "file"
+
+    def isdir(self, path: str) -> bool:
+        """Whether there is such a directory; an error where nobody can tell."""
+        return self._kind(path) == "directory"
+
+    def _kind(self, path: str) -> str | None:
+        try:
+            return str(self.info(path)["type"])
+        except (FileNotFoundError, InvalidKey):
+            return None
+
     def find(
         self,
         path: str,
@@ -116,11 +135,32 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     def rm(
         self, path: str | list[str], recursive: bool = False, maxdepth: int | None = None
     ) -> None:
-        """Delete files, or with ``recursive`` trees."""
+        """Delete files, or with ``recursive`` trees: every key that begins with the path and ``/``.
+
+        FileNotFoundError for what is not there.
+        """
+        if recursive and maxdepth is None:
+            for found in self.expand_path(path):
+                self._rm_tree(found)
+            return
         gone_with_its_files = (FileNotFoundError, IsADirectoryError) if recursive else ()
         for found in reversed(self.expand_path(path, recursive=recursive, maxdepth=maxdepth)):
             with suppress(*gone_with_its_files):
                 self.rm_file(found)
+
+    def _rm_tree(self, path: str) -> None:
+        """Also of keys that end in a slash, which stand for no file here."""
+        if not path:
+            for domain in self.ls(path, detail=False):
+                self._rm_tree(domain)
+            return
+        if not self.exists(path):
+            raise FileNotFoundError(path)
+        domain, key = _split(path)
+        client = self.client(domain)
+        for each in chain([key] if key else [], client.keys(f"{key}/" if key else "")):
+            with suppress(KeyNotFound):
+                client.delete(each)
 
     def rm_file(self, path: str) -> None:
         """Delete a file; FileNotFoundError if it is none."""
@@ -161,6 +201,10 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Store ``value``; with mode ``create`` FileExistsError where the path is taken."""
+        if self._intrans:
+            with self.open(path, "xb" if mode == "create" else "wb") as file:
+                file.write(value)
+            return
         domain, key = self._file_path(path)
         self.client(domain).store(
             key, value, mogile_class=self.mogile_class, overwrite=mode != "create"
@@ -169,12 +213,18 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        """The bytes of a file, or those from ``start`` to ``end``, negative ones from its end."""
+        """The bytes of a file, or those from ``start`` to ``end``, as Python slices."""
+        domain, key = self._file_path(path)
+        client = self.client(domain)
         if start is None and end is None:
-            domain, key = self._file_path(path)
-            return self.client(domain).read(key)
-        content: bytes = super().cat_file(path, start, end, **kwargs)
-        return content
+            return client.read(key)
+        found = client.locate(key)
+        size = found.info.length
+        first, stop, _ = slice(start, end).indices(size)
+        with client.stream(
+            key, start=first, stop=max(first, stop), paths=found.paths, size=size
+        ) as chunks:
+            return b"".join(chunks)
 
     def modified(self, path: str) -> datetime:
         """When the file was stored (UTC)."""

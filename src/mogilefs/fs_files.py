@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-class Uncommitted(io.BufferedIOBase):
-    """A file written inside a transaction: closed like any, stored only when that is committed."""
+class Uncommitted(Discardable):
+    """A file written inside a transaction: closed like any, stored only when that is committed.
+
+    Nothing of it is stored if its ``with`` raised.
+    """
 
     def __init__(self, writer: FileWriter) -> None:
         super().__init__()
         self._writer = writer
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
 
     def write(self, data: Buffer) -> int:
         """Append ``data``; how many bytes that was."""
