@@ -51,6 +51,22 @@ def test_options_may_stand_between_arguments(run: Run, client: Client, tmp_path:
     assert run("rm", "-f").code == 2
 
 
+def test_what_stands_behind_two_dashes_is_a_key(run: Run, client: Client, tmp_path: Path):
+    (tmp_path / "-f").write_bytes(b"x")
+    for key in ("-r", "photos", "photos/1", "--"):
+        client.store(key, b"x")
+    assert run("rm", "--", "-r", "photos").code == 0
+    assert sorted(client.keys()) == ["--", "photos/1"]
+    assert run("-q", "put", "--", "-f", "-z").code == 0
+    assert run("cat", "--", "-z", "--").out == "xx"
+    assert run("class", "--", "-z", "one").code == 0
+    assert run("stat", "--json", "--", "-z").json[0]["class"] == "one"
+    assert run("mv", "--", "-z", "--json").code == 0
+    assert run("get", "--", "--json", "-got").code == 0
+    assert (tmp_path / "-got").read_bytes() == b"x"
+    assert sorted(client.keys()) == ["--", "--json", "photos/1"]
+
+
 def test_put_without_overwriting_tells_a_taken_key(run: Run, client: Client, tmp_path: Path):
     (tmp_path / "a").write_text("new")
     client.store("k", b"old")

@@ -13,7 +13,7 @@ from importlib import import_module, metadata
 from . import admin, files, jobs, options, status
 from .exits import Exit, Failures, UsageError, code_of, complain, line_of
 from .output import Output
-from .parsing import Commands, Parser
+from .parsing import Commands, Parser, take_literally
 from .signals import Terminated, terminable
 
 DESCRIPTION = """\
@@ -76,6 +76,7 @@ def _add_node(commands: Commands, *, wanted: bool) -> None:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The parsed command line; ``class KEY… CLASS`` is read as ``class set KEY… CLASS``."""
+    argv = take_literally(argv)
     early = Parser(add_help=False)
     options.shared(early)
     given, rest = early.parse_known_args(argv)

@@ -14,6 +14,28 @@ Run = Callable[[argparse.Namespace, Output], "int | None"]
 """What carries out a command: its exit code, or None for success. What fails is raised."""
 
 
+class Argument(str):
+    """What stands behind ``--``: an argument, whatever it looks like."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        """argparse asks whether it is ``--``: it is not."""
+        return other != "--" and str.__eq__(self, other)
+
+
+def take_literally(argv: Sequence[str]) -> list[str]:
+    """The command line without its first ``--``; what follows that are Arguments.
+
+    argparse forgets about the ``--`` where options may stand between arguments.
+    """
+    if "--" not in argv:
+        return list(argv)
+    at = argv.index("--")
+    return [*argv[:at], *map(Argument, argv[at + 1 :])]
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that tells an error in one line and takes no abbreviations."""
 
@@ -35,6 +57,11 @@ class Parser(argparse.ArgumentParser):
             return self.parse_known_intermixed_args(args, namespace)
         finally:
             self._mixing = False
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        if isinstance(arg_string, Argument):
+            return None
+        return super()._parse_optional(arg_string)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage and exiting."""
