@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from . import wire
@@ -98,6 +98,17 @@ def paths_of(values: Mapping[str, str]) -> list[str]:
         if path:
             paths.append(path)
     return paths
+
+
+def is_of_one_file(fid: int, paths: Sequence[str]) -> bool:
+    """Whether the URLs are those of the fid, as far as they tell."""
+    # All are of one, so the first says it; a file name that is no fid says nothing.
+    if not paths or paths[0].endswith(f"/{fid:010d}.fid"):
+        return True
+    return not _FID_NAME.search(paths[0])
+
+
+_FID_NAME = re.compile(r"/[0-9]{10,}\.fid$")
 
 
 def escaped_key(key: str) -> str:

@@ -23,7 +23,16 @@ from .errors import (
     StorageUnavailable,
 )
 from .http1 import Http, Response
-from .models import FileInfo, Found, Located, checked_key, escaped_key, integer, paths_of
+from .models import (
+    FileInfo,
+    Found,
+    Located,
+    checked_key,
+    escaped_key,
+    integer,
+    is_of_one_file,
+    paths_of,
+)
 from .packets import Answer, Command
 from .steps import BULK, CHUNK, Network, Op, why
 from .trackers import READING, Trackers
@@ -33,6 +42,10 @@ from .wire import arguments, escape
 MAX_PATHS = 100
 """Replicas asked for where the caller wants all of them."""
 
+
+MAX_LOOKS = 10
+"""How often a key is looked up that is stored anew meanwhile: under two writers that did nothing
+else, one look in two hundred was in vain."""
 
 RESERVED = 2**20
 """Bytes taken at once for a file that is read whole; what is larger takes room as it comes."""
@@ -112,19 +125,33 @@ class Operations:
         return self.on_key("get_paths", key, f"{args}&zone={escape(zone)}" if zone else args)
 
     def locate(self, key: str) -> Op[Located]:
-        """What ``info`` and ``paths`` tell, in one wait. Raises KeyNotFound."""
-        found, known = yield from self._look_up(key)
-        return Located(self._info(key, known), paths_of(found.values()))
+        """What ``info`` and ``paths`` tell of one file, in one wait.
+
+        Raises KeyNotFound, StorageUnavailable where the key is stored anew all the time.
+        """
+        known, paths = yield from self._look_up(key)
+        return Located(self._info(key, known), paths)
 
     def find(self, key: str) -> Op[Found]:
-        """What reading the file needs, in one wait. Raises KeyNotFound."""
-        found, known = yield from self._look_up(key)
+        """What reading the file needs, in one wait. Raises as ``locate``."""
+        known, paths = yield from self._look_up(key)
         values = known.values()
-        length = integer(values, "length")
-        return Found(integer(values, "fid"), length, paths_of(found.values()))
+        return Found(integer(values, "fid"), integer(values, "length"), paths)
 
-    def _look_up(self, key: str) -> Op[list[Answer]]:
-        return self.ask(self._get_paths(key), self.on_key("file_info", key))
+    def _look_up(self, key: str) -> Op[tuple[Answer, list[str]]]:
+        """The answers to ``file_info`` and ``get_paths`` about one file.
+
+        Between the two commands the key may be given to another one. A tracker that says the same
+        twice is believed, however it names its files.
+        """
+        before = None
+        for _ in range(MAX_LOOKS):
+            found, known = yield from self.ask(self._get_paths(key), self.on_key("file_info", key))
+            fid, paths = integer(known.values(), "fid"), paths_of(found.values())
+            if is_of_one_file(fid, paths) or (fid, *sorted(paths)) == before:
+                return known, paths
+            before = (fid, *sorted(paths))
+        raise StorageUnavailable(f"{key!r} was stored anew each time that it was looked up")
 
     def info(self, key: str) -> Op[FileInfo]:
         """The file's fid, length, class and number of replicas; one wait. Raises KeyNotFound."""

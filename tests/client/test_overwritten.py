@@ -84,3 +84,15 @@ def test_the_tracker_is_not_asked_for_ever(face: MakeClient, tiny: Tiny) -> None
     with pytest.raises(StorageUnavailable):
         face("d", tiny.addresses).read("key")
     assert tiny.tracker.commands.count("get_paths") == 2
+
+
+def test_what_is_told_of_a_file_is_told_of_one(face: MakeClient, tiny: Tiny) -> None:
+    tiny.cluster.add("key", OLD)
+    client = face("d", tiny.addresses)
+    tiny.tracker.on["get_paths"] = once(between_answers(tiny))
+    located = client.locate("key")
+    assert located.info.length == len(NEW)
+    assert located.paths[0].endswith(f"/{located.info.fid}.fid")
+    tiny.tracker.on["get_paths"] = between_answers(tiny)
+    with pytest.raises(StorageUnavailable, match="'key' was stored anew each time"):
+        client.locate("key")
