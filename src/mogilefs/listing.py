@@ -37,9 +37,11 @@ class KeyPages:
         self._client, self._prefix, self._left = client, prefix, limit
         self._plain = _PLAIN_PREFIX.fullmatch(prefix) is not None
         self._after = after
-        self._first = not after.startswith(prefix) or not after
+        self._bytes = wire.to_bytes(prefix)
+        place = wire.to_bytes(after)
+        self._first = not after or not place.startswith(self._bytes)
         self.ended = limit == 0
-        if self._first and wire.to_bytes(after) > wire.to_bytes(prefix):
+        if self._first and place > self._bytes:
             self.ended = True  # all that begins with the prefix lies before that place
 
     def next(self) -> Op[list[str]]:
@@ -61,10 +63,9 @@ class KeyPages:
 
     def _following(self, last: str) -> str:
         """Where the next page begins: not among other spellings that lie before the prefix."""
-        prefix = wire.to_bytes(self._prefix)
-        if not prefix or wire.to_bytes(last) >= prefix:
+        if not self._bytes or wire.to_bytes(last) >= self._bytes:
             return last
-        return max(last, _below(prefix), key=wire.to_bytes)
+        return max(last, _below(self._bytes), key=wire.to_bytes)
 
     def _wanted(self, found: list[str]) -> list[str]:
         keys = [key for key in found if key.startswith(self._prefix)]
@@ -75,7 +76,10 @@ class KeyPages:
         return keys
 
     def _beyond(self, key: str) -> bool:
-        return not key.casefold().startswith(self._prefix.casefold())
+        """A prefix may end within a character of keys that lie before its own."""
+        if key.casefold().startswith(self._prefix.casefold()):
+            return False
+        return not wire.to_bytes(key).startswith(self._bytes)
 
 
 def _below(prefix: bytes) -> str:
