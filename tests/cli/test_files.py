@@ -297,6 +297,17 @@ def test_a_tree_without_names_keeps_its_own(run: Run, client: Client, tmp_path: 
     assert tree(tmp_path / "all") == {"photos/a": b"a"}
 
 
+@pytest.mark.parametrize("here", [".", "./", "../photos", "../photos/inner/.."])
+def test_the_directory_one_is_in_has_a_name_too(
+    run: Run, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str
+):
+    (tmp_path / "photos" / "inner").mkdir(parents=True)
+    (tmp_path / "photos" / "a").write_text("a")
+    monkeypatch.chdir(tmp_path / "photos")
+    assert run("put", "-r", here).code == 0
+    assert list(client.keys()) == ["photos/a"]
+
+
 def test_get_of_an_empty_tree_is_a_missing_key(run: Run, client: Client):
     client.store("upper", b"x")
     assert run("get", "-r", "up", "x").code == 3

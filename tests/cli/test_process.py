@@ -66,6 +66,20 @@ def test_a_large_pipe_goes_through(client: Client):
     assert shell("cat", "big").stdout == content
 
 
+def test_where_nobody_hears_of_a_failure_the_rest_is_done(client: Client):
+    for key in ("a", "b"):
+        client.store(key, b"x")
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([*COMMAND, "rm", "nope", "a"], stderr=full, timeout=60, check=False)
+    assert ended.returncode == 3
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run([*COMMAND, "rm", "nope", "b"], stderr=writer, timeout=60, check=False)
+    os.close(writer)
+    assert ended.returncode == 3
+    assert list(client.keys()) == []
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_outputs_that_are_closed_are_done_without(client: Client, tmp_path: Path, closed: str):
     (tmp_path / "file").write_bytes(b"bytes")

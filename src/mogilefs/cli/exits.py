@@ -75,7 +75,8 @@ class Tally:
 
 def complain(line: str) -> None:
     """One line on stderr, in the command's name, that breaks no progress bar."""
-    tqdm.write(f"mogilefs: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody listens: what is to be done is done all the same
+        tqdm.write(f"mogilefs: {line}", file=sys.stderr)
 
 
 _BY_CLASS: tuple[tuple[type[Exception], Exit], ...] = (

@@ -66,8 +66,13 @@ def _put_file(transfers: Transfers, source: Path, key: str | None) -> None:
 
 def _tree_prefix(args: argparse.Namespace) -> str:
     """The keys' prefix for ``put -r``: as given, else the directory's name; a slash at its end."""
-    name = Path(args.source).name if args.key is None else args.key
-    return _below("" if name == ".." else name)
+    if args.key is not None:
+        return _below(args.key)
+    source = Path(args.source)
+    own = source if source.name not in ("", "..") else source.resolve()
+    if not own.name:
+        raise UsageError(f"{args.source} has no name: say under which KEY")
+    return _below(own.name)
 
 
 def _below(prefix: str) -> str:
