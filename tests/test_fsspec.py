@@ -219,6 +219,30 @@ def test_a_file_whose_block_raises_is_no_part_of_the_transaction(fs):
     assert fs.find("files") == ["files/b"]
 
 
+def test_what_was_never_closed_is_no_part_of_the_transaction(fs):
+    fs.pipe("files/a", b"before")
+    with fs.transaction:
+        unfinished = [fs.open("files/a", "w"), fs.open("files/b", "wb")]
+        unfinished[0].write("after")
+        unfinished[1].write(b"after")
+    assert fs.find("files") == ["files/a"]
+    assert fs.cat("files/a") == b"before"
+
+
+def test_a_fetch_that_fails_leaves_the_local_file_as_it_was(fs, tmp_path):
+    fs.pipe("files/d/k", b"new")
+    (tmp_path / "k").write_bytes(b"old")
+    with pytest.raises(FileNotFoundError):
+        fs.get_file("files/nosuch", tmp_path / "k")
+    assert (tmp_path / "k").read_bytes() == b"old"
+    fs.get("files/d/k", str(tmp_path / "k"))
+    fs.get("files/d", str(tmp_path / "tree"), recursive=True)
+    assert (tmp_path / "k").read_bytes() == (tmp_path / "tree" / "k").read_bytes() == b"new"
+    with (tmp_path / "open").open("wb") as file:
+        fs.get_file("files/d/k", file)
+    assert (tmp_path / "open").read_bytes() == b"new"
+
+
 def test_what_is_piped_is_a_part_of_the_transaction(fs):
     fs.pipe("files/a", b"before")
     with suppress(ZeroDivisionError), fs.transaction:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-import tempfile
 from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import IO, Any, Protocol, Union
 
 from .errors import ContentMismatch, ProtocolError
+from .localfiles import Spool
 from .steps import CHUNK, Network, Op
 from .wire import CHECKSUMS
 
@@ -103,7 +103,10 @@ class Memory:
 class File:
     """A seekable file, from where it stood to its end."""
 
-    def __init__(self, file: IO[bytes], network: Network, *, start: int, own: bool) -> None:
+    def __init__(
+        self, file: IO[bytes], network: Network, *, start: int, own: IO[bytes] | Spool | None
+    ) -> None:
+        """``own`` is what to close at the end."""
         self._file, self._network, self._start, self._own = file, network, start, own
         self._at_start = True
 
@@ -117,8 +120,8 @@ class File:
         return as_bytes((yield partial(self._network.call, self._file.read, limit)))
 
     def close(self) -> None:
-        if self._own:
-            self._file.close()
+        if self._own is not None:
+            self._own.close()
 
 
 def as_bytes(chunk: object) -> bytes:
@@ -152,12 +155,12 @@ def _source(content: Any, network: Network, max_spool: int) -> Op[tuple[Source, 
         file = yield partial(network.call, open, content, "rb")
         with suppress(OSError):
             if file.seekable():
-                return _file(file, network, own=True)
+                return _file(file, network, own=file)
         with file:
             return (yield from _spooled(file, network, max_spool))
     with suppress(OSError):  # of files that only pretend, as those in /proc do
         if hasattr(content, "read") and _seekable(content):
-            return _file(content, network, own=False)
+            return _file(content, network, own=None)
     return (yield from _spooled(content, network, max_spool))
 
 
@@ -168,7 +171,7 @@ def _seekable(file: Any) -> bool:
     return bool(told()) if told else hasattr(file, "seek") and hasattr(file, "tell")
 
 
-def _file(file: IO[bytes], network: Network, *, own: bool) -> tuple[Source, int]:
+def _file(file: IO[bytes], network: Network, *, own: IO[bytes] | None) -> tuple[Source, int]:
     start = file.tell()
     file.seek(0, os.SEEK_END)
     size = max(file.tell() - start, 0)
@@ -178,15 +181,15 @@ def _file(file: IO[bytes], network: Network, *, own: bool) -> tuple[Source, int]
 
 def _spooled(content: Any, network: Network, max_spool: int) -> Op[tuple[Source, int]]:
     """Read what cannot be rewound into memory, or a temporary file beyond ``max_spool`` bytes."""
-    spool = tempfile.SpooledTemporaryFile(max_size=max_spool)  # noqa: SIM115 - Content closes it
+    spool = Spool(max_spool)
     try:
-        yield from _copy(content, network, lambda chunk: spool.write(as_bytes(chunk)))
+        yield from _copy(content, network, lambda chunk: spool.file.write(as_bytes(chunk)))
     except BaseException:
         spool.close()
         raise
-    size = spool.tell()
-    spool.seek(0)
-    return File(spool, network, start=0, own=True), size
+    size = spool.file.tell()
+    spool.file.seek(0)
+    return File(spool.file, network, start=0, own=spool), size
 
 
 def _copy(content: Any, network: Network, write: Callable[[Any], object]) -> Op[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from abc import abstractmethod
 from collections.abc import Callable
 from types import TracebackType
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .download import Download
 from .errors import StorageUnavailable
+from .localfiles import Spool
 from .models import Found
 from .operations import Operations
 from .steps import BULK, Op, T
@@ -240,9 +240,8 @@ class Draft:
         operations.check_writable("create_open")
         self._operations, self.key = operations, key
         self._mogile_class, self._overwrite = mogile_class, overwrite
-        self.file = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by discard()
-            max_size=operations.config.max_spool
-        )
+        self._spool = Spool(operations.config.max_spool)
+        self.file = self._spool.file
 
     def store(self) -> Op[None]:
         """Store what was written."""
@@ -256,7 +255,7 @@ class Draft:
 
     def discard(self) -> None:
         """Forget what was written."""
-        self.file.close()
+        self._spool.close()
 
 
 class Discardable(io.BufferedIOBase):

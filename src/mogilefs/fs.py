@@ -12,16 +12,20 @@ from contextlib import suppress
 from datetime import datetime
 from errno import ENOTEMPTY
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
+from fsspec.callbacks import DEFAULT_CALLBACK  # type: ignore[import-untyped]  # has no types
 from fsspec.compression import compr  # type: ignore[import-untyped]  # has no types
 from fsspec.core import get_compression  # type: ignore[import-untyped]  # has no types
 from fsspec.spec import AbstractFileSystem  # type: ignore[import-untyped]  # has no types
+from fsspec.utils import isfilelike  # type: ignore[import-untyped]  # has no types
 
 from .client import Client
 from .errors import ConfigurationError, DomainNotFound, InvalidKey, KeyNotFound
 from .fs_files import Compressing, Text, Uncommitted
 from .levels import level
+from .localfiles import replacing
 
 AT_ONCE = 8
 """Files whose details a listing asks for at the same time: the tracker lists names only."""
@@ -225,6 +229,22 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             key, start=first, stop=max(first, stop), paths=found.paths, size=size
         ) as chunks:
             return b"".join(chunks)
+
+    def get_file(
+        self,
+        rpath: str,
+        lpath: Any,
+        callback: Any = DEFAULT_CALLBACK,
+        outfile: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Fetch a file, or make the directory, as ``lpath``; a file appears whole or not at all."""
+        if outfile is not None or isfilelike(lpath) or self.isdir(rpath):
+            super().get_file(rpath, lpath, callback, outfile, **kwargs)
+            return
+        Path(lpath).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(Path(lpath)) as file:
+            super().get_file(rpath, file, callback, **kwargs)
 
     def modified(self, path: str) -> datetime:
         """When the file was stored (UTC)."""

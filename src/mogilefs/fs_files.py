@@ -33,8 +33,11 @@ class Uncommitted(Discardable):
         return self._writer.tell()
 
     def commit(self) -> None:
-        """Store the file."""
-        self._writer.close()
+        """Store the file, if it was closed."""
+        if self.closed:
+            self._writer.close()
+        else:
+            self.discard()
 
     def discard(self) -> None:
         """Forget the file."""

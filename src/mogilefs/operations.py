@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import os
-import secrets
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
+from pathlib import Path
+from typing import BinaryIO
 
 from .config import Config, check_checksum
 from .content import Content, Storable, prepare
@@ -23,6 +24,7 @@ from .errors import (
     StorageUnavailable,
 )
 from .http1 import Http, Response
+from .localfiles import is_special, replacing
 from .models import (
     FileInfo,
     Found,
@@ -254,26 +256,24 @@ class Operations:
     def download(self, key: str, path: str | os.PathLike[str]) -> Op[None]:
         """The file as a file on disk, which appears under its name only when it is whole.
 
-        A file that was there is replaced. Raises KeyNotFound, StorageUnavailable, OSError.
+        A file that was there is replaced, with its permissions; a pipe or device is written to.
+        Raises KeyNotFound, StorageUnavailable, OSError.
         """
-        part = os.path.join(os.path.dirname(os.fspath(path)), f".{secrets.token_hex(8)}.part")
         download = self.reading(key)
         try:
-            yield from self._write(download, part)
-            yield partial(self.network.call, os.replace, part, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(part)
-            raise
+            chunk = yield from download.read()
+            with (yield from self._target(Path(path))) as file:
+                while chunk:
+                    yield partial(self.network.call, file.write, chunk)
+                    chunk = yield from download.read()
         finally:
             download.close()
 
-    def _write(self, download: Download, path: str) -> Op[None]:
-        chunk = yield from download.read()
-        with open(path, "xb") as file:  # in no thread, where it could outlive a cancellation
-            while chunk:
-                yield partial(self.network.call, file.write, chunk)
-                chunk = yield from download.read()
+    def _target(self, path: Path) -> Op[AbstractContextManager[BinaryIO]]:
+        if is_special(path):  # opening a pipe waits for its reader
+            special: BinaryIO = yield partial(self.network.call, open, path, "wb")
+            return special
+        return replacing(path)  # in no thread, where it could outlive a cancellation
 
     # Storing
 

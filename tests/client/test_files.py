@@ -566,6 +566,27 @@ def test_a_download_is_a_whole_file_or_none(client: Any, name: str, tmp_path: Pa
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_download_keeps_links_and_permissions(client: Any, name: str, tmp_path: Path) -> None:
+    client.store(name, BODY)
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o600)
+    (tmp_path / "link").symlink_to("file")
+    client.download(name, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == BODY
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_download_into_a_pipe(client: Any, name: str, tmp_path: Path) -> None:
+    client.store(name, b"bytes")
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with open(reader, "rb") as pipe:
+        client.download(name, tmp_path / "pipe")
+        assert pipe.read() == b"bytes"
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 def test_an_empty_download(client: Any, name: str, tmp_path: Path) -> None:
     client.store(name, b"")
     client.download(name, tmp_path / "file")
@@ -708,6 +729,15 @@ def test_a_prefix_does_not_match_the_other_case(client: Any, name: str) -> None:
     client.store(f"{name}/UPPER", b"")
     client.store(f"{name}/upper", b"")
     assert list(client.keys(f"{name}/upp")) == [f"{name}/upper"]
+
+
+def test_a_prefix_may_end_within_a_character(client: Any, name: str) -> None:
+    half = f"{name}\udcc3"
+    for key in (f"{half}", f"{half}A", f"{name}ß", f"{half}\udcc3", f"{name}é"):
+        client.store(key, b"")
+    assert list(client.keys(half)) == [half, f"{half}A", f"{half}\udcc3"]
+    assert list(client.keys(half, after=f"{name}ß")) == [f"{half}\udcc3"]
+    assert list(client.keys(half, after=half, limit=2)) == [f"{half}A", f"{half}\udcc3"]
 
 
 def test_a_page_may_end_at_another_spelling_of_the_prefix(client: Any, name: str) -> None:

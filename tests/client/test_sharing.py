@@ -90,6 +90,19 @@ def test_a_file_opened_before_a_fork_is_read_by_both(tiny: Tiny) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_what_is_being_written_is_not_changed_by_a_fork_that_ends(tiny: Tiny) -> None:
+    lines = [b"%09d\n" % number for number in range(500)]
+    with Client("d", tiny.addresses, max_spool=1000) as client, client.open("key", "wb") as file:
+        file.writelines(lines)
+        child = os.fork()
+        if child == 0:
+            file.discard()
+            os._exit(0)
+        os.waitpid(child, 0)
+    assert Client("d", tiny.addresses).read("key") == b"".join(lines)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_an_async_client_survives_a_fork(tiny: Tiny) -> None:
     tiny.cluster.add("key", b"body")
 

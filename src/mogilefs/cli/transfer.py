@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-import shutil
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from mogilefs import Client
+from mogilefs.localfiles import replacing
 
 from .progress import Counted, Progress
 
@@ -58,29 +55,3 @@ class Transfers:
                     raise KeyboardInterrupt
                 file.write(chunk)
                 self.progress.add(len(chunk))
-
-
-@contextlib.contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
-    """A file to write that becomes ``target`` at the end of the block, if nothing was raised.
-
-    What is there and no regular file (a device, a pipe) is written to as it is.
-    """
-    if target.exists() and not target.is_file():
-        with target.open("wb") as file:
-            yield file
-        return
-    target = target.resolve()  # a symbolic link stays, what it points to is replaced
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as file:
-            yield file
-        if target.exists():
-            shutil.copymode(target, part)
-        part.replace(target)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        if isinstance(error, OSError) and error.filename == str(part):
-            error.filename = str(target)
-        raise

@@ -1,0 +1,62 @@
+"""Files on this machine: such as appear whole or not at all, and such as are gone when closed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+def is_special(target: Path) -> bool:
+    """Whether a device, a pipe or a directory is there: nothing that a file could replace."""
+    return target.exists() and not target.is_file()
+
+
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file to write that becomes ``target`` at the end of the block, if nothing was raised.
+
+    It has the permissions of the file that it replaces. What is special is written to as it is.
+    """
+    if is_special(target):
+        with target.open("wb") as file:
+            yield file
+        return
+    target = target.resolve()  # a symbolic link stays, what it points to is replaced
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        if target.exists():
+            shutil.copymode(target, part)
+        part.replace(target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError) and error.filename == str(part):
+            error.filename = str(target)
+        raise
+
+
+class Spool:
+    """A file that is kept in memory up to ``max_size`` bytes, and on disk beyond that."""
+
+    def __init__(self, max_size: int) -> None:
+        # A size of 0 would mean: in memory whatever comes.
+        self.file: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
+            max_size=max_size or 1
+        )
+        self._pid = os.getpid()
+
+    def close(self) -> None:
+        """Forget it. In a fork's child the parent's file stays as it is."""
+        on_disk = self.file.name
+        if self._pid != os.getpid() and isinstance(on_disk, int):
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), on_disk)  # where this process's copy of the buffer goes
+        self.file.close()
