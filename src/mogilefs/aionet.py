@@ -85,7 +85,7 @@ class AsyncLink:
 
     async def _next(self) -> None:
         self._reads = 0
-        if self._waiter is not None:
+        if self._waiter is not None and not self._waiter.done():
             raise RuntimeError("two tasks wait for the same bytes: each needs a stream of its own")
         if not self._watched:
             self._watch()
@@ -97,7 +97,8 @@ class AsyncLink:
         try:
             await waiter
         finally:
-            self._waiter = None
+            if self._waiter is waiter:
+                self._waiter = None
 
     def _look_at_clock(self) -> None:
         """End a wait that takes too long.

@@ -53,6 +53,16 @@ async def test_what_came_for_a_cancelled_reader_is_for_the_next():
         assert await link.receive(2) == b"c"
 
 
+async def test_whoever_comes_after_a_cancelled_reader_is_heard():
+    with connected() as (link, theirs):
+        first = asyncio.create_task(link.receive())
+        await asyncio.sleep(0)
+        first.cancel()
+        asyncio.get_running_loop().call_later(0.05, theirs.sendall, b"abc")
+        assert await link.receive() == b"abc"  # waits before the first has had its turn
+        assert first.cancelled()
+
+
 async def test_each_wait_has_the_whole_timeout():
     clock = asyncio.get_running_loop().time
     with connected(timeout=0.2) as (link, theirs):
