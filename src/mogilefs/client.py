@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 import select
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from weakref import WeakValueDictionary
 
 from .admin import AdminOperations
 from .config import Config
@@ -44,6 +47,7 @@ class BlockingLink:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._pid = os.getpid()
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
@@ -61,6 +65,9 @@ class BlockingLink:
         return bool(self._poll.poll(0))
 
     def close(self) -> None:
+        if self._pid == os.getpid():  # a fork's child leaves the connection to its parent
+            with suppress(OSError):  # it has ended
+                self._socket.shutdown(socket.SHUT_RDWR)  # a thread that waits for it hears of that
         self._socket.close()
 
 
@@ -71,8 +78,25 @@ class BlockingNetwork:
 
     def __init__(self, connect_timeout: float, timeout: float) -> None:
         self._connect_timeout, self._timeout = connect_timeout, timeout
+        self._links: WeakValueDictionary[int, BlockingLink] = WeakValueDictionary()
+        self._aborted = False
 
     def connect(self, host: str, port: int) -> BlockingLink:
+        link = self._connect(host, port)
+        self._links[id(link)] = link
+        if self._aborted:
+            link.close()
+            raise ConnectionAbortedError("this client was aborted")
+        return link
+
+    def abort(self) -> None:
+        """End what any thread waits for, and let nobody begin to wait."""
+        self._aborted = True
+        for reference in self._links.valuerefs():
+            if link := reference():
+                link.close()
+
+    def _connect(self, host: str, port: int) -> BlockingLink:
         try:
             sock = socket.create_connection((host, port), self._connect_timeout)
         except ValueError as error:
@@ -116,7 +140,8 @@ class Client(Face):
     """
 
     def _network(self, config: Config) -> BlockingNetwork:
-        return BlockingNetwork(config.connect_timeout, config.timeout)
+        self._blocking_network = BlockingNetwork(config.connect_timeout, config.timeout)
+        return self._blocking_network
 
     paths = blocking(Operations.paths)
     locate = blocking(Operations.locate)
@@ -201,6 +226,13 @@ class Client(Face):
     def close(self) -> None:
         """Close the idle connections. A client that is used again opens new ones."""
         self._operations.close()
+
+    def abort(self) -> None:
+        """End at once what other threads do with this client; they get an error.
+
+        It can do nothing more. For a program that is to end and has threads that wait.
+        """
+        self._blocking_network.abort()
 
     def __enter__(self: ClientT) -> ClientT:
         return self

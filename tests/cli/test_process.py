@@ -15,6 +15,14 @@ import pytest
 
 from mogilefs import Client
 from tests.support.farm import until
+from tests.support.misbehaving import (
+    Behaviour,
+    Cluster,
+    Connection,
+    HttpRequest,
+    TinyStorage,
+    TinyTracker,
+)
 
 pytestmark = pytest.mark.usefixtures("environment")
 
@@ -217,3 +225,35 @@ def test_an_interrupted_tree_leaves_whole_files_only(client: Client, tmp_path: P
     assert process.returncode in (130, 0)  # 0: it was faster than the signal
     assert all(path.stat().st_size == 24 << 20 for path in tmp_path.glob("out/*"))
     assert not list(tmp_path.glob("out/.*"))
+
+
+def stalls_in_the_middle(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+    connection.send(proper[: len(proper) // 2])
+    connection.sock.recv(1)
+
+
+def stalls(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+    connection.sock.recv(1)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("stall", [stalls, stalls_in_the_middle])
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_an_interrupt_waits_for_no_storage_node(tmp_path: Path, method: str, stall: Behaviour):
+    cluster = Cluster()
+    storage, tracker = TinyStorage(cluster), TinyTracker(cluster)
+    cluster.add("tree/a", b"x" * 500_000)
+    storage.on[method] = stall
+    (tmp_path / "up").mkdir()
+    (tmp_path / "up" / "a").write_bytes(b"x")
+    doing = ["get", "-r", "tree", "down"] if method == "GET" else ["put", "-r", "up", "up"]
+    options = ["--trackers", tracker.address, "--domain=d", "--timeout=200"]
+    command = [*COMMAND, *options, *doing]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        until(lambda: storage.requests)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (130, b"mogilefs: interrupted\n")
+    assert not list(tmp_path.rglob("down/*"))
+    tracker.stop()
+    storage.stop()

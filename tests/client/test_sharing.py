@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from mogilefs import AsyncClient, Client, TrackersUnavailable
+from mogilefs import AsyncClient, Client, StorageUnavailable, TrackersUnavailable
 from tests.client.conftest import Tiny, WholeCluster
+from tests.support.farm import until
 from tests.support.misbehaving import Connection
 
 THREADS = 12
@@ -330,3 +331,18 @@ def test_gevent(whole: WholeCluster) -> None:
     command = [sys.executable, "-c", GEVENT, ",".join(whole.trackers), whole.domain]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == ("well\n", 0), done.stderr
+
+
+def test_a_client_that_is_aborted_lets_nobody_wait(tiny: Tiny) -> None:
+    tiny.cluster.add("key", b"body", replicas=1)
+    tiny.storages[0].on["GET"] = lambda connection, request, proper: connection.sock.recv(1)
+    client = Client("d", tiny.addresses, timeout=120)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.read, "key")
+        until(lambda: tiny.storages[0].requests)
+        client.abort()
+        with pytest.raises((StorageUnavailable, TrackersUnavailable)):
+            waiting.result(timeout=20)
+    with pytest.raises(TrackersUnavailable, match="aborted"):
+        client.read("key")
+    client.close()

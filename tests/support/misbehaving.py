@@ -215,6 +215,14 @@ class TinyTracker(Server):
         values = {"fid": str(file.fid), "length": str(file.size), "class": file.mogile_class}
         return wire.Ok({**values, "key": args["key"], "domain": args["domain"], "devcount": "1"})
 
+    def do_list_keys(self, args: dict[str, str]) -> wire.Reply:
+        prefix, after = args.get("prefix", ""), args.get("after", "")
+        keys = [key for key in sorted(self.cluster.files) if key.startswith(prefix) and key > after]
+        numbered = {f"key_{number}": key for number, key in enumerate(keys, 1)}
+        if not keys:
+            return wire.Err("none_match", "no keys")
+        return wire.Ok({"key_count": str(len(keys)), **numbered})
+
     def do_get_paths(self, args: dict[str, str]) -> wire.Reply:
         file = self._file(args)
         if file is None:

@@ -15,12 +15,17 @@ from .progress import Counted, Progress
 
 @dataclass
 class Transfers:
-    """What all transfers of one command share. Setting ``stop`` ends them at the next chunk."""
+    """What all transfers of one command share."""
 
     client: Client
     progress: Progress
     store_options: dict[str, Any] = field(default_factory=dict)
     stop: threading.Event = field(default_factory=threading.Event)
+
+    def end(self) -> None:
+        """Have all of them end now, whatever they wait for."""
+        self.stop.set()
+        self.client.abort()
 
     def put(self, source: Path, key: str) -> None:
         """Store a local file under ``key``."""

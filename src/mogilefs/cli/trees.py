@@ -116,7 +116,7 @@ def run(tasks: Iterable[Task], transfers: Transfers, jobs: int, tally: Tally) ->
                 _collect(running, tally, leave=jobs * WAITING_PER_JOB)
             _collect(running, tally, leave=0)
         except BaseException:
-            transfers.stop.set()
+            transfers.end()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return count
