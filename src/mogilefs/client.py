@@ -140,8 +140,7 @@ class Client(Face):
     """
 
     def _network(self, config: Config) -> BlockingNetwork:
-        self._blocking_network = BlockingNetwork(config.connect_timeout, config.timeout)
-        return self._blocking_network
+        return BlockingNetwork(config.connect_timeout, config.timeout)
 
     paths = blocking(Operations.paths)
     locate = blocking(Operations.locate)
@@ -232,7 +231,9 @@ class Client(Face):
 
         It can do nothing more. For a program that is to end and has threads that wait.
         """
-        self._blocking_network.abort()
+        network = self._operations.network
+        assert isinstance(network, BlockingNetwork)
+        network.abort()
 
     def __enter__(self: ClientT) -> ClientT:
         return self
