@@ -135,7 +135,8 @@ def _other_name(name: str) -> CopyFailed:
 
 
 def _replicas(storage: MogileFSStorage, name: str) -> set[str]:
-    return set(storage.client.paths(storage.key(name)))
+    # In one zone, whichever the storage is in: the same replica has another address in each.
+    return set(storage.client.paths(storage.key(name), zone="alt"))
 
 
 def _checksum(storage: Storage, name: str) -> str:

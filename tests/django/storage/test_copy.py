@@ -216,6 +216,21 @@ def test_the_source_is_deleted_only_of_what_was_verified(aliases):
     assert not storages["disk"].exists("b.txt")
 
 
+def test_what_two_zones_name_otherwise_is_one_file_too(aliases):
+    fill("default", "a.txt")
+    admin = storages["default"].client.admin
+    (host,) = admin.hosts()
+    alternate = {"BACKEND": settings.STORAGES["default"]["BACKEND"], "OPTIONS": {"zone": "alt"}}
+    admin.update_host(host.name, altip="localhost", altmask="10.0.0.0/8")
+    try:
+        with override_settings(STORAGES={**settings.STORAGES, "alternate": alternate}):
+            with pytest.raises(CommandError, match="1 of 1 files were not copied"):
+                run("mogilefs_copy", "default", "alternate", "--list", "--delete-source")
+            assert storages["default"].exists("a.txt")
+    finally:
+        admin.update_host(host.name, altip="", altmask="")
+
+
 @pytest.mark.parametrize("source", ["default", "disk"])
 @pytest.mark.parametrize("how", ["itself", "otherwise", "under another name"])
 def test_what_is_one_file_in_both_is_never_deleted(aliases, mogilefs_node, tmp_path, source, how):
