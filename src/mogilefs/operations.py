@@ -304,7 +304,8 @@ class Operations:
         try (a wait more), or the same to have it replaced; the FileInfo says which it became.
 
         Raises KeyExists, ClassNotFound, DomainNotFound, ContentMismatch, NoDevice,
-        StorageUnavailable (with a cause for each device), UploadRejected.
+        StorageUnavailable (with a cause for each device), UploadRejected (where the devices are
+        at fault, only after three tries on others).
         """
         checked_key(key)
         self.check_writable("create_open")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .content import Content, SourceFailed
-from .errors import KeyExists, MogileFSError, ProtocolError, StorageUnavailable
+from .errors import KeyExists, MogileFSError, ProtocolError, StorageUnavailable, UploadRejected
 from .models import FileInfo, checked_key, integer, numbers
 from .packets import Answer, Command
 from .steps import Op, why
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 OPENS = 3
 """How often an upload asks for devices, each time after all that were offered failed."""
+
+FAILED_DEVICE = {"size_verify_error", "size_mismatch", "checksum_mismatch"}
+"""What ``create_close`` answers where the device is at fault: it is dead, or keeps other bytes."""
 
 PRIVATE = ".incomplete/"
 """Where a file waits between its upload and the rename to its key."""
@@ -46,30 +49,54 @@ class Upload:
         self._class = None if mogile_class == "default" else mogile_class
         self._overwrite, self._verify = overwrite, verify
         self._reasons: dict[str, str] = {}
+        self._failed: set[str] = set()
 
     def run(self) -> Op[FileInfo]:
         """Open, PUT, close; other devices where one fails. The content is closed in any case."""
         try:
-            return (yield from self._run())
+            stored = None
+            while stored is None:
+                stored = yield from self._run()
         except SourceFailed as failed:
             raise failed.__cause__ or failed from None
         finally:
             self._content.close()
+        return stored
 
-    def _run(self) -> Op[FileInfo]:
+    def _run(self) -> Op[FileInfo | None]:
+        """None where the key that was taken meanwhile is to be replaced."""
         for attempt in range(OPENS):
             opened = yield from self._open(look=not self._overwrite and not attempt)
-            fid = integer(opened, "fid")
-            for devid, url in self._best_first(destinations(opened)):
-                if (yield from self._put(url)):
-                    return (yield from self._close(fid, devid, url))
+            place = yield from self._put_on_one(destinations(opened))
+            if place is None:
+                continue
+            devid, url = place
+            try:
+                return (yield from self._close(integer(opened, "fid"), devid, url))
+            except UploadRejected as rejected:
+                if rejected.code not in FAILED_DEVICE or attempt == OPENS - 1:
+                    raise
+                self._note(devid, url, rejected.text)
         message = f"no device took {self._key!r}"
         raise StorageUnavailable(message, self._reasons)
 
+    def _put_on_one(self, places: list[tuple[str, str]]) -> Op[tuple[str, str] | None]:
+        """The place that took the content; None where all failed."""
+        for devid, url in self._best_first(places):
+            if (yield from self._put(devid, url)):
+                return devid, url
+        return None
+
     def _best_first(self, places: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """The places in their order, but those on hosts that failed lately come last."""
+        """The places in their order, but those that failed lately, or this upload, come last."""
         http = self._client.http
-        return places if http.health.all_well else sorted(places, key=lambda at: http.pause(at[1]))
+        if http.health.all_well and not self._failed:
+            return places
+        return sorted(places, key=lambda at: (at[0] in self._failed, http.pause(at[1])))
+
+    def _note(self, devid: str, url: str, reason: str) -> None:
+        self._reasons[url] = reason
+        self._failed.add(devid)
 
     def _open(self, look: bool) -> Op[dict[str, str]]:
         """Ask where the file may go; in the same packet, whether the key is free."""
@@ -110,19 +137,20 @@ class Upload:
                 return
         raise taken
 
-    def _put(self, url: str) -> Op[bool]:
+    def _put(self, devid: str, url: str) -> Op[bool]:
         try:
             response = yield from self._client.http.put(url, self._content, self._content.size)
             yield from response.skip()
         except (OSError, ProtocolError) as error:
-            self._reasons[url] = why(error)
+            self._note(devid, url, why(error))
             return False
         if not 200 <= response.status < 300:
-            self._reasons[url] = f"answered {response.status}"
+            self._note(devid, url, f"answered {response.status}")
             return False
         return True
 
-    def _close(self, fid: int, devid: str, url: str) -> Op[FileInfo]:
+    def _close(self, fid: int, devid: str, url: str) -> Op[FileInfo | None]:
+        """None where the key that was taken meanwhile is to be replaced."""
         if self._overwrite:
             answers = yield from self._client.ask(self._create_close(self._key, fid, devid, url))
             answers[0].values()
@@ -130,7 +158,7 @@ class Upload:
         private = PRIVATE + secrets.token_hex(16)
         try:
             renamed = yield from self._close_and_rename(private, fid, devid, url)
-        except GeneratorExit:
+        except (GeneratorExit, UploadRejected):
             raise
         except BaseException:
             yield from self._delete(private)
@@ -139,7 +167,7 @@ class Upload:
             return self._stored(fid)
         # Only create_close replaces in one step: deleting what is there first could lose it.
         yield from self._delete(private)
-        return (yield from self._run())
+        return None
 
     def _close_and_rename(self, private: str, fid: int, devid: str, url: str) -> Op[bool]:
         """False where the key that was taken meanwhile is to be replaced."""

@@ -13,7 +13,14 @@ import pytest
 from mogilefs import ContentMismatch, KeyExists, StorageUnavailable, UploadRejected
 from mogilefs.errors import NoDevice, ProtocolError
 from tests.client.conftest import MakeClient, Tiny
-from tests.support.misbehaving import Behaviour, Connection, HttpRequest, once, response
+from tests.support.misbehaving import (
+    Behaviour,
+    Connection,
+    HttpRequest,
+    TinyStorage,
+    once,
+    response,
+)
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 
@@ -351,17 +358,39 @@ def test_every_kind_of_success_counts(client: Any, tiny: Tiny, status: int) -> N
     assert len(tiny.storages[1].requests) == 0
 
 
-def test_a_size_that_storage_counted_otherwise_is_an_error(client: Any, tiny: Tiny) -> None:
-    def lose_some(connection: Connection, request: HttpRequest, proper: bytes) -> None:
-        tiny.storages[0].bodies[request.path] = request.body[:-1]
+def lose_some(storage: TinyStorage) -> None:
+    """Let it say that it took a file, and keep one byte less."""
+
+    def lose(connection: Connection, request: HttpRequest, proper: bytes) -> None:
+        storage.bodies[request.path] = request.body[:-1]
         connection.send(proper)
 
-    tiny.storages[0].on["PUT"] = lose_some
-    for overwrite in (True, False):
-        with pytest.raises(UploadRejected) as raised:
-            client.store("key", BODY, overwrite=overwrite)
-        assert raised.value.code == "size_mismatch"
+    storage.on["PUT"] = lose
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_device_that_keeps_other_bytes_is_passed_over(
+    client: Any, tiny: Tiny, overwrite: bool
+) -> None:
+    lose_some(tiny.storages[0])
+    info = client.store("key", BODY, overwrite=overwrite)
+    assert client.read("key") == BODY
+    assert [len(storage.requests) for storage in tiny.storages] == [1, 2]
+    assert list(tiny.cluster.files) == ["key"]
+    assert client.info("key").fid == info.fid
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_size_that_all_storage_counted_otherwise_is_an_error(
+    client: Any, tiny: Tiny, overwrite: bool
+) -> None:
+    for storage in tiny.storages:
+        lose_some(storage)
+    with pytest.raises(UploadRejected) as raised:
+        client.store("key", BODY, overwrite=overwrite)
+    assert raised.value.code == "size_mismatch"
     assert not tiny.cluster.files
+    assert tiny.tracker.commands.count("create_open") == 3
 
 
 def test_a_file_that_shrinks_or_grows_while_it_is_stored(client: Any, tiny: Tiny) -> None:

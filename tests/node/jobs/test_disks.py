@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -64,6 +65,23 @@ def test_traffic_goes_on_while_a_disk_is_healed(farm: Farm) -> None:
     assert farm.client.read("new") == b"new"
     until(lambda: all(len(farm.locations(key)) == 3 for key in (*fids, "new")) and farm.idle())
     assert 2 not in farm.copies(fresh)
+
+
+def test_a_disk_that_dies_under_an_upload_costs_it_nothing(farm: Farm) -> None:
+    class Source(io.BytesIO):
+        def read(self, limit: int | None = -1) -> bytes:
+            if farm.observed(2) != "writeable":
+                farm.set_state(2, "alive")
+                until(lambda: farm.observed(2) == "writeable")
+                farm.set_state(1, "dead")
+            return super().read(limit)
+
+    for devid in (2, 3, 4):
+        farm.set_state(devid, "readonly")
+        until(lambda devid=devid: farm.observed(devid) == "readable")
+    farm.client.store("face", Source(b"bytes"), mogile_class="thumb")
+    assert farm.client.read("face") == b"bytes"
+    assert farm.locations("face") == [2]
 
 
 def test_the_only_copy_on_a_dead_disk_is_missed_until_the_disk_comes_back(farm: Farm) -> None:
