@@ -8,7 +8,7 @@ import sqlite3
 import statistics
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from mogilefs import Client
@@ -95,25 +95,39 @@ class _Traffic:
     def __init__(self, client: Client, count: int) -> None:
         self._client, self._count = client, count
         self._stop = threading.Event()
-        self._lock = threading.Lock()
+        self._news = threading.Condition()
         self._seen: dict[str, list[float]] = {"fetch": [], "store": []}
-        self._threads = [threading.Thread(target=self._go, args=(what,)) for what in self._seen]
+        self._pool = ThreadPoolExecutor(len(self._seen))
+        self._running: list[Future[None]] = []
 
     def __enter__(self) -> _Traffic:
-        for thread in self._threads:
-            thread.start()
+        self._running = [self._pool.submit(self._go, what) for what in self._seen]
+        for future in self._running:
+            future.add_done_callback(self._tell)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._pool.shutdown()
 
     def take(self) -> dict[str, list[float]]:
-        """What was seen since the last call, in seconds."""
-        with self._lock:
+        """What was seen since the last call, in seconds: one of each at least.
+
+        Raises what an operation raised.
+        """
+        with self._news:
+            self._news.wait_for(lambda: all(self._seen.values()) or self._failed())
+            for failed in self._failed():
+                failed.result()
             seen, self._seen = self._seen, {"fetch": [], "store": []}
         return seen
+
+    def _failed(self) -> list[Future[None]]:
+        return [future for future in self._running if future.done()]
+
+    def _tell(self, _: object) -> None:
+        with self._news:
+            self._news.notify()
 
     def _go(self, what: str) -> None:
         rng = random.Random(what)
@@ -124,5 +138,6 @@ class _Traffic:
                 self._client.read(f"k{rng.randrange(self._count)}")
             else:
                 self._client.store(f"traffic{rng.randrange(100)}", content, mogile_class="two")
-            with self._lock:
+            with self._news:
                 self._seen[what].append(time.perf_counter() - start)
+                self._news.notify()
