@@ -77,7 +77,7 @@ class Access(NamedTuple):
     private: bool = False
     """Not for everybody: no cache that several people share may keep it."""
     expires: int | None = None
-    """Seconds for which the address still holds, where it is signed."""
+    """Seconds for which the address still holds, where its signature is all that opens it."""
     download: bool = False
     """To be saved, not shown."""
     filename: str = ""
@@ -155,13 +155,18 @@ def _validators(key: str, what: Representation, policy: Policy, access: Access) 
 
 
 def cache_control(key: str, policy: Policy, access: Access) -> str | None:
-    """How long which caches may keep the file."""
-    if access.expires is not None:
-        return f"private, max-age={access.expires}"
+    """How long which caches may keep the file; a signed one no longer than its address holds."""
     kept = policy.cache_control
-    if policy.hashed_keys and HASHED_NAME.search(key):
+    if access.expires is not None:
+        kept = kept if _forbids_keeping(kept) else f"max-age={access.expires}"
+    elif policy.hashed_keys and HASHED_NAME.search(key):
         kept = f"public, max-age={YEAR}, immutable"
     return _made_private(kept) if access.private else kept
+
+
+def _forbids_keeping(kept: str | None) -> bool:
+    directives = {word.strip().lower() for word in (kept or "").split(",")}
+    return not directives.isdisjoint({"no-store", "no-cache"})
 
 
 def _made_private(kept: str | None) -> str:

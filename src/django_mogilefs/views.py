@@ -94,11 +94,14 @@ class MogileFSView(View):
         True lets it. False or None is 403, as is PermissionDenied; 404 or Http404 is 404; a
         response (a redirect to the login, say) is sent as it is. It is asked before anything
         is looked up, so a refusal tells nobody whether there is such a key. A view with an
-        ``authorize`` of its own serves private files: no shared cache keeps them.
+        ``authorize`` of its own serves private files: no shared cache keeps them. Nor does one
+        where the session was looked at before, as ``login_required`` does.
         """
         return True
 
     def get(self, request: HttpRequest, key: str) -> HttpResponseBase:
+        # Django's cache of pages would give one visitor's part, or a front's errand, to the next.
+        request._cache_update_cache = False  # type: ignore[attr-defined]  # its mark on a request
         delivery = deliver(self.storage, self._given_options())
         access = self._admit(request, key, delivery)
         if not isinstance(access, Access):
@@ -115,15 +118,16 @@ class MogileFSView(View):
         self, request: HttpRequest, key: str, delivery: Delivery
     ) -> Access | HttpResponseBase:
         """On what ground the request may have the key, or what it gets instead."""
-        private = delivery.signed or self._has_own_authorize()
         expires = None
+        asked_each_time = self._has_own_authorize()
         if delivery.signed:
             end = verified_expiry(delivery.domain, key, request.GET)
             if end is None:
                 return _plain(refusal(403, Access(private=True)))
-            expires = max(0, end - int(time.time()))
+            if not asked_each_time:
+                expires = max(0, end - int(time.time()))
         return _refused(self.authorize, request, key) or Access(
-            private=private,
+            private=delivery.signed or asked_each_time or _is_somebody(request),
             expires=expires,
             download=self.as_attachment or _wants_download(request),
             filename=self.filename,
@@ -177,6 +181,12 @@ def _refused(authorize: Any, request: HttpRequest, key: str) -> HttpResponseBase
 
 async def _awaited(verdict: Awaitable[Any]) -> Any:
     return await verdict
+
+
+def _is_somebody(request: HttpRequest) -> bool:
+    """Whether a decorator or a middleware may have let the request through for who it is from."""
+    session = getattr(request, "session", None)
+    return getattr(session, "accessed", False) or "HTTP_AUTHORIZATION" in request.META
 
 
 def _wants_download(request: HttpRequest) -> bool:
@@ -246,6 +256,8 @@ def _streamed(
     request: HttpRequest, key: str, place: Place, delivery: Delivery, reply: Reply
 ) -> StreamingHttpResponse:
     assert reply.span is not None
+    if reply.is_partial:
+        request.META.pop("HTTP_ACCEPT_ENCODING", None)  # GZipMiddleware would pack the part
     under_asgi = isinstance(request, ASGIRequest)
     wanted = (key, place, reply.span)
     content: Iterable[bytes] | AsyncIterator[bytes]

@@ -197,6 +197,13 @@ def test_a_storage_signs_its_addresses_and_the_view_believes_them() -> None:
     assert 2700 - 1 <= int(age) <= 3600
 
 
+def test_who_asks_each_time_has_no_browser_keep_what_is_signed_too() -> None:
+    request = RequestFactory().get(signed_path())
+    answer = serve_mogilefs_file(request, KEY, storage=SIGNED, authorize=lambda *_: True)
+    assert (answer.status_code, answer["Cache-Control"]) == (200, "private, no-cache")
+    answer.close()
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -1,0 +1,121 @@
+"""The view among Django's own middleware and decorators: what they take for a page is a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.test import Client as Browser
+from django.urls import path
+from django.views.decorators.cache import cache_page
+from pytest_django import Settings
+
+from django_mogilefs.views import MogileFSView, serve_mogilefs_file
+from mogilefs import Client
+
+CONTENT = b"0123456789" * 100
+KEY = "among/others.txt"
+
+
+def for_members(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """As ``login_required`` does it, without a database."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
+        if "member" not in request.session:
+            return HttpResponse(status=302)
+        return view(request, **kwargs)
+
+    return asked
+
+
+def login(request: HttpRequest) -> HttpResponse:
+    request.session["member"] = True
+    return HttpResponse()
+
+
+urlpatterns = [
+    path("login", login),
+    path("files/<path:key>", serve_mogilefs_file),
+    path("members/<path:key>", for_members(serve_mogilefs_file)),
+    path("members-class/<path:key>", for_members(MogileFSView.as_view())),
+    path("remembered/<path:key>", cache_page(60)(serve_mogilefs_file)),
+]
+
+
+@pytest.fixture(autouse=True)
+def _site(client: Client, site_settings: Settings) -> None:
+    client.store(KEY, CONTENT)
+    site_settings.ROOT_URLCONF = __name__
+    site_settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": KEY}
+    }
+    site_settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    site_settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
+
+
+def get(place: str, browser: Browser | None = None, **environ: str) -> HttpResponseBase:
+    return (browser or Browser()).get(f"/{place}/{KEY}", **environ)
+
+
+def body(response: HttpResponseBase) -> bytes:
+    content: bytes = response.getvalue()  # type: ignore[attr-defined]  # all responses have it
+    response.close()
+    return content
+
+
+@pytest.mark.parametrize("place", ["files", "remembered"])
+@pytest.mark.parametrize("front", ["perlbal", "nginx", "caddy"])
+def test_djangos_cache_of_pages_keeps_no_errand_of_a_front(
+    site_settings: Settings, place: str, front: str
+) -> None:
+    site_settings.MOGILEFS_FRONT = front
+    if place == "files":
+        site_settings.MIDDLEWARE = [
+            "django.middleware.cache.UpdateCacheMiddleware",
+            "django.middleware.cache.FetchFromCacheMiddleware",
+        ]
+    errands = [get(place, HTTP_RANGE="bytes=0-1"), get(place), get(place, HTTP_RANGE="bytes=2-3")]
+    again = get(place, HTTP_X_MOGILE_AGAIN="1")
+    told = [(each.headers.get("X-Mogile-Range"), "Expires" in each.headers) for each in errands]
+    parts = {"perlbal": [None] * 3}.get(front, ["bytes=0-1", "none", "bytes=2-3"])
+    assert told == [(part, False) for part in parts]
+    assert body(again) == (b"" if front == "perlbal" else CONTENT)
+
+
+@pytest.mark.parametrize("place", ["members", "members-class"])
+def test_what_only_members_get_no_front_and_no_shared_cache_keeps(
+    site_settings: Settings, place: str
+) -> None:
+    site_settings.MOGILEFS_FRONT = "perlbal"
+    site_settings.MOGILEFS_REPROXY_CACHE_FOR = 60
+    site_settings.MOGILEFS_CACHE_CONTROL = "public, max-age=60"
+    assert "X-REPROXY-CACHE-FOR" in get("files").headers
+    browser = Browser()
+    assert get(place, browser).status_code == 302
+    browser.get("/login")
+    answer = get(place, browser)
+    assert "X-REPROXY-URL" in answer.headers
+    assert "X-REPROXY-CACHE-FOR" not in answer.headers
+    assert answer["Cache-Control"] == "private, max-age=60"
+
+
+def test_what_a_password_opened_is_private_too(site_settings: Settings) -> None:
+    site_settings.MOGILEFS_CACHE_CONTROL = "public, max-age=60"
+    assert get("files")["Cache-Control"] == "public, max-age=60"
+    answer = get("files", HTTP_AUTHORIZATION="Basic bWU6c2VjcmV0")
+    assert answer["Cache-Control"] == "private, max-age=60"
+
+
+def test_a_part_is_never_packed(site_settings: Settings) -> None:
+    site_settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware"]
+    packed = get("files", HTTP_ACCEPT_ENCODING="gzip")
+    assert packed["Content-Encoding"] == "gzip"
+    part = get("files", HTTP_ACCEPT_ENCODING="gzip", HTTP_RANGE="bytes=0-499")
+    assert "Content-Encoding" not in part.headers
+    assert (part["Content-Length"], body(part)) == ("500", CONTENT[:500])
+    assert not part["ETag"].startswith("W/")
