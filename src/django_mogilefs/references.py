@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.files.storage import Storage, default_storage, storages
 from django.core.management.base import CommandError
+from django.db import connections, router
 from django.db.models import FileField, Model
 
 from django_mogilefs.project import file_fields
@@ -30,10 +31,29 @@ class Field:
         return storages["default"] if storage is default_storage else storage
 
     def names(self) -> Iterator[tuple[Any, str]]:
-        """Each row's primary key and the name that it refers to; rows without one are left out."""
+        """Each row's primary key and the name that it refers to; rows without one are left out.
+
+        In every database that has the model's table: ``save(using=…)`` needs no router.
+        """
         name = self.field.attname
-        rows = self.model._base_manager.exclude(**{name: ""}).exclude(**{name: None})
-        yield from rows.values_list("pk", name).iterator()
+        for alias in _databases(self.model):
+            rows = self.model._base_manager.using(alias).exclude(**{name: ""})
+            yield from rows.exclude(**{name: None}).values_list("pk", name).iterator()
+
+
+def _databases(model: type[Model]) -> Iterator[str]:
+    usual = router.db_for_read(model)
+    for alias in connections:
+        # Where it is usually read there must be a table: without one nothing would be referred to.
+        if alias == usual or (router.allow_migrate_model(alias, model) and _is_in(alias, model)):
+            yield alias
+
+
+def _is_in(alias: str, model: type[Model]) -> bool:
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        tables = connection.introspection.table_names(cursor, include_views=True)
+    return connection.introspection.identifier_converter(model._meta.db_table) in tables
 
 
 def fields() -> list[Field]:

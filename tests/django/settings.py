@@ -6,7 +6,10 @@ import django
 
 SECRET_KEY = "not-secret"
 INSTALLED_APPS = ["django_mogilefs", "django.contrib.staticfiles", "tests.django.gallery"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+DATABASES = {
+    alias: {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    for alias in ("default", "archive")
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "tests.django.urls"
 USE_TZ = True

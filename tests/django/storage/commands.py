@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import os
 
+import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import call_command
 
 from tests.django.gallery.models import Picture
+
+every_database = pytest.mark.django_db(databases="__all__")
 
 
 def run(*args: str, **options: object) -> str:

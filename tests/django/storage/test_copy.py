@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from django_mogilefs.storage import MogileFSStorage
-from tests.django.storage.commands import fill, refer_to, run, strictly
+from tests.django.storage.commands import every_database, fill, refer_to, run, strictly
 
 
 @pytest.mark.parametrize(("source", "destination"), [("disk", "default"), ("default", "disk")])
@@ -73,7 +73,7 @@ def test_what_somebody_else_saves_meanwhile_is_theirs(aliases):
     assert storages["default"].open("a.txt").read() == b"theirs"
 
 
-@pytest.mark.django_db
+@every_database
 def test_by_reference_only_what_fields_refer_to_is_copied(aliases):
     fill("disk", "pictures/a.png", "pictures/b.png", "unknown.png")
     refer_to("pictures/a.png", "pictures/b.png", "")
@@ -150,7 +150,7 @@ def test_what_was_only_copied_before_is_deleted_when_that_is_asked_for(aliases, 
     assert list(storages["default"].names()) == ["a.txt", "b.txt"]
 
 
-@pytest.mark.django_db
+@every_database
 def test_a_move_by_reference_goes_on_with_what_is_left(aliases, tmp_path):
     move = ["mogilefs_copy", "disk", "default", "--delete-source", f"--journal={tmp_path / 'j'}"]
     fill("disk", "pictures/a.png", "pictures/b.png")
@@ -192,7 +192,7 @@ def test_what_fails_is_reported_and_the_rest_copied(aliases):
     assert storages["default"].exists("b.txt")
 
 
-@pytest.mark.django_db
+@every_database
 def test_a_reference_that_the_source_lacks_is_a_failure(aliases):
     refer_to("lost.png")
     with pytest.raises(CommandError, match="1 of 1 files"):
@@ -253,7 +253,7 @@ def test_what_is_one_file_in_both_is_never_deleted(aliases, mogilefs_node, tmp_p
             assert file.read() == b"a.txt"
 
 
-@pytest.mark.django_db
+@every_database
 def test_a_tracker_or_directory_that_is_not_there_is_told_in_a_line(aliases):
     with pytest.raises(CommandError, match=r"disk cannot be listed: .*No such file"):
         run("mogilefs_copy", "disk", "default", "--list")
@@ -303,7 +303,7 @@ def test_a_line_that_a_journal_could_not_end_counts_for_nothing(aliases, tmp_pat
     assert run(*copy) == "nothing, 0 failed\n"
 
 
-@pytest.mark.django_db
+@every_database
 def test_names_that_are_no_text_are_copied_and_told(aliases, tmp_path):
     name = os.fsdecode(b"caf\xe9.txt")
     fill("disk", name)

@@ -11,15 +11,16 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError
+from django.db import DatabaseError, connections
 from django.test import override_settings
 
 from mogilefs.node import Node
 from tests.django.gallery.models import Picture
-from tests.django.storage.commands import fill, refer_to, run
+from tests.django.storage.commands import every_database, fill, refer_to, run
 from tests.support.farm import until
 
 
-@pytest.mark.django_db
+@every_database
 def test_orphans_and_missing_keys_are_listed_and_only_deleted_when_told(aliases):
     fill("default", "pictures/kept.png", "pictures/orphan.png", "thumbs/spared.png")
     refer_to("pictures/kept.png", "pictures/lost.png")
@@ -32,7 +33,7 @@ def test_orphans_and_missing_keys_are_listed_and_only_deleted_when_told(aliases)
     assert sorted(storages["default"].names()) == ["pictures/kept.png", "thumbs/spared.png"]
 
 
-@pytest.mark.django_db
+@every_database
 @pytest.mark.parametrize("option", ["timeout", "trackers"])
 def test_what_a_storage_of_other_options_keeps_in_the_same_place_is_no_orphan(
     aliases, mogilefs_node, monkeypatch, option
@@ -47,7 +48,35 @@ def test_what_a_storage_of_other_options_keeps_in_the_same_place_is_no_orphan(
     assert storages["default"].exists("thumb.png")
 
 
-@pytest.mark.django_db
+@every_database
+def test_what_rows_in_another_database_refer_to_is_no_orphan(aliases):
+    fill("default", "pictures/old.png", "pictures/orphan.png")
+    archived = Picture.objects.using("archive").create()
+    Picture.objects.using("archive").filter(pk=archived.pk).update(image="pictures/old.png")
+    assert "1 orphans deleted, 0 references" in run("mogilefs_orphans", "--min-age=0", "--delete")
+    assert list(storages["default"].names()) == ["pictures/old.png"]
+
+
+@every_database
+def test_a_database_without_the_models_table_is_left_alone(aliases):
+    with connections["archive"].cursor() as cursor:
+        cursor.execute("ALTER TABLE gallery_picture RENAME TO elsewhere")
+    assert "0 orphans" in run("mogilefs_orphans")
+    with connections["default"].cursor() as cursor:
+        cursor.execute("ALTER TABLE gallery_picture RENAME TO elsewhere")
+    with pytest.raises(DatabaseError, match="gallery_picture"):
+        run("mogilefs_orphans")
+
+
+@every_database
+def test_a_row_that_two_databases_have_is_missed_once(aliases):
+    for database in ("default", "archive"):
+        Picture.objects.using(database).create(pk=7)
+        Picture.objects.using(database).filter(pk=7).update(image="lost.png")
+    assert "1 references without a key" in run("mogilefs_orphans")
+
+
+@every_database
 def test_a_reference_that_can_be_no_key_is_missing(aliases):
     refer_to("../up.png", "x" * 256)
     out = run("mogilefs_orphans")
@@ -55,20 +84,20 @@ def test_a_reference_that_can_be_no_key_is_missing(aliases):
     assert "2 references without a key" in out
 
 
-@pytest.mark.django_db
+@every_database
 def test_orphans_are_deleted_also_where_one_of_the_storages_is_read_only(aliases, monkeypatch):
     monkeypatch.setitem(storages["default"].given, "readonly", True)
     fill("other", "orphan.png")
     assert "1 orphans deleted" in run("mogilefs_orphans", "--min-age=0", "--delete")
 
 
-@pytest.mark.django_db
+@every_database
 def test_an_upload_that_is_going_on_is_no_orphan(aliases):
     storages["default"].client.store(".incomplete/0123", b"half-way")
     assert "0 orphans deleted" in run("mogilefs_orphans", "--min-age=0", "--delete")
 
 
-@pytest.mark.django_db
+@every_database
 def test_what_may_belong_to_a_row_that_is_not_committed_is_left_alone(aliases, mogilefs_node):
     fill("default", "old.png", "young.png", "lost.png")
     old, young, lost = (copies(mogilefs_node, key) for key in ("old.png", "young.png", "lost.png"))
@@ -91,7 +120,7 @@ def copies(node: Node, key: str) -> list[Path]:
     return [node.directory / urlsplit(url).path.lstrip("/") for url in paths(key)]
 
 
-@pytest.mark.django_db
+@every_database
 def test_static_files_are_no_orphans(aliases):
     static = {"BACKEND": "django_mogilefs.static.MogileFSStaticStorage"}
     ours = {"BACKEND": "django_mogilefs.storage.MogileFSStorage"}

@@ -139,7 +139,9 @@ def _references(referring: list[Field]) -> dict[str, list[str]]:
                 key = field.storage.key(name)
             except (SuspiciousFileOperation, InvalidKey):
                 key = name
-            found[key].append(f"{field.label} {pk}")
+            who = f"{field.label} {pk}"
+            if who not in found[key]:  # another database may be a replica
+                found[key].append(who)
     return dict(found)
 
 
