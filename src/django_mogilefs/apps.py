@@ -24,7 +24,7 @@ class MogileFSConfig(AppConfig):
         for deploy_check in (
             checks.check_front,
             front_checks.check_probe,
-            checks.NetworkCheck(checks.check_cluster),
-            checks.NetworkCheck(front_checks.look_from_outside),
+            checks.only_when_asked(checks.check_cluster),
+            checks.only_when_asked(front_checks.look_from_outside),
         ):
             register(deploy_check, checks.TAG, deploy=True)

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from inspect import unwrap
+from inspect import currentframe, unwrap
 from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,7 +62,7 @@ def _options(use: StorageUse) -> Iterator[CheckMessage]:
             obj=use.where,
             id="mogilefs.E002",
         )
-    for name in sorted(use.backend.option_names()):
+    for name in sorted(use.backend.options()):
         try:
             use.look_up(name)
         except ImproperlyConfigured as error:
@@ -95,6 +95,8 @@ def check_urls(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _look_up(use: StorageUse, name: str) -> Any:
+    if not use.is_fixed(name):
+        return None  # there may be nothing yet for it to tell, such as a tenant
     try:
         return use.look_up(name)
     except ImproperlyConfigured:
@@ -139,7 +141,7 @@ def check_front(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 def check_static(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
     """What ``collectstatic --clear`` deletes is static files only."""
     uses = storage_uses()
-    places = {_place(use) for use in uses if not issubclass(use.backend, MogileFSStaticStorage)}
+    others = [use for use in uses if not issubclass(use.backend, MogileFSStaticStorage)]
     return [
         Warning(
             f"{use.where} keeps static files where other files are kept as well:"
@@ -149,54 +151,39 @@ def check_static(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
             id="mogilefs.W003",
         )
         for use in uses
-        if issubclass(use.backend, MogileFSStaticStorage) and _place(use) in places
+        if issubclass(use.backend, MogileFSStaticStorage)
+        and any(_is_in(other, use) for other in others)
     ]
 
 
-def _place(use: StorageUse) -> tuple[Any, Any]:
-    return _look_up(use, "domain"), _look_up(use, "location")
+def _is_in(other: StorageUse, use: StorageUse) -> bool:
+    """Whether files of the one are kept where the other one's are, or below."""
+    if _look_up(other, "domain") != _look_up(use, "domain"):
+        return False
+    inner, outer = _look_up(other, "location") or "", _look_up(use, "location") or ""
+    return not outer or f"{inner}/".startswith(f"{outer}/")
 
 
-class NetworkCheck:
-    """A check that asks the network, but only where checks of a tag were asked for.
+def only_when_asked(
+    look: Callable[[], list[CheckMessage]],
+) -> Callable[..., list[CheckMessage]]:
+    """A check that asks the network, but only where checks of our tag were asked for."""
 
-    Django does not tell a check whether it runs because of ``--tag``; but it goes through a check's
-    tags right before the run then, and only then.
-    """
+    def check(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
+        # Django tells a check the apps and the databases, not the tags; its run_checks() has them.
+        run = currentframe()
+        tags = run.f_back.f_locals.get("tags") if run and run.f_back else None
+        return look() if tags and TAG in tags else []
 
-    def __init__(self, look: Callable[[], list[CheckMessage]]) -> None:
-        self._look = look
-        self.asked_for = False
-        self._tags = _Tags()
-
-    @property
-    def tags(self) -> _Tags:
-        return self._tags
-
-    @tags.setter
-    def tags(self, tags: tuple[str, ...]) -> None:
-        self._tags = _Tags(tags)
-        self._tags.check = self
-
-    def __call__(self, app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
-        asked_for, self.asked_for = self.asked_for, False
-        return self._look() if asked_for else []
-
-
-class _Tags(tuple[str, ...]):
-    """Tells its check when it is gone through; to look for one tag in it is not that."""
-
-    check: NetworkCheck
-
-    def __iter__(self) -> Iterator[str]:
-        self.check.asked_for = True
-        return super().__iter__()
+    return check
 
 
 def check_cluster() -> list[CheckMessage]:
     """Trackers answer; the domain and every class that a storage names exist."""
     classes: dict[ClientOptions, set[str]] = {}
     for use in storage_uses():
+        if not all(map(use.is_fixed, ClientOptions.names())):
+            continue
         try:
             options = use.client_options()
         except ImproperlyConfigured:

@@ -40,6 +40,17 @@ def text_or_none(value: Any) -> str | None:
     return None if value is None else text(value)
 
 
+def header(value: Any) -> str:
+    """The value of a header: printable ASCII."""
+    if not (text(value).isascii() and value.isprintable()):
+        raise ValueError("must be printable ASCII, for it is a header's value")
+    return str(value)
+
+
+def header_or_none(value: Any) -> str | None:
+    return None if value is None else header(value)
+
+
 def boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be True or False")  # noqa: TRY004 - one kind of error for all options
@@ -135,6 +146,13 @@ def lifetime(value: Any) -> int:
     return int(value)
 
 
+def signed_lifetime(value: Any) -> int:
+    """Whole seconds, 4 or more: an address ends at a whole second, and may lose a quarter."""
+    if whole_seconds(value) < 4:
+        raise ValueError("must be a whole number of seconds, 4 or more")
+    return int(value)
+
+
 def one_of(*words: str) -> Callable[[Any], str]:
     """One of these words."""
 
@@ -157,11 +175,18 @@ def directories(value: Any) -> dict[str, str]:
     """``{"host:port": "/a/directory"}``; the directories are absolute."""
     if not isinstance(value, Mapping):
         raise ValueError('must map storage nodes to directories, {"host:port": "/directory"}')  # noqa: TRY004 - one kind of error for all options
-    found = {text(node): os.fspath(directory) for node, directory in value.items()}
-    for directory in found.values():
-        if not os.path.isabs(directory) or "\n" in directory:
-            raise ValueError("must have absolute directories")
-    return found
+    found = {text(node): directory for node, directory in value.items()}
+    for node, directory in found.items():
+        if not _is_directory_name(directory):
+            raise ValueError(f"must have an absolute directory for {node}")
+    return {node: os.fspath(directory) for node, directory in found.items()}
+
+
+def _is_directory_name(value: Any) -> bool:
+    if not isinstance(value, (str, os.PathLike)):
+        return False
+    path = os.fspath(value)
+    return isinstance(path, str) and os.path.isabs(path) and "\n" not in path
 
 
 def http_address(value: Any) -> str | None:
@@ -173,9 +198,9 @@ def http_address(value: Any) -> str | None:
 
 def cache_alias(value: Any) -> str | None:
     """The name of a cache in CACHES, or None."""
-    if value is not None and value not in settings.CACHES:
+    if value is not None and not (isinstance(value, str) and value in settings.CACHES):
         raise ValueError("must be the alias of a cache in CACHES, or None")
-    return value  # type: ignore[no-any-return]  # an alias, as was looked up
+    return value
 
 
 class Option:
@@ -211,6 +236,7 @@ class Option:
 
     def __set__(self, storage: Configured, value: Any) -> None:
         storage.given[self.name] = value
+        storage.changes += 1
 
     def look_up(
         self, owner: type[Configured], given: Mapping[str, Any], storage: Configured | None = None
@@ -267,6 +293,10 @@ class Configured:
     """What has options: takes them by keyword, refuses unknown ones, lets subclasses set them."""
 
     given: dict[str, Any]
+    is_fixed = True
+    """Whether no option is a property, which may tell something else every time."""
+    changes = 0
+    """How often an option was set since it was made."""
 
     def __init__(self, **options: Any) -> None:
         unknown = sorted(options.keys() - self.option_names())
@@ -278,14 +308,14 @@ class Configured:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, option in cls.options().items():
+        for name, option in cls._declared().items():
             value = _raw(cls, name)
             if not isinstance(value, (Option, property)):
                 setattr(cls, name, option.for_class(value))
+        cls.is_fixed = cls.options().keys() == cls.option_names()
 
     @classmethod
-    def options(cls) -> dict[str, Option]:
-        """Every option by name, as this class has it."""
+    def _declared(cls) -> dict[str, Option]:
         found: dict[str, Option] = {}
         for each in cls.__mro__:
             for name, value in vars(each).items():
@@ -294,8 +324,14 @@ class Configured:
         return found
 
     @classmethod
+    def options(cls) -> dict[str, Option]:
+        """Every option by name, as this class has it; not those that it has as properties."""
+        declared = cls._declared()
+        return {name: option for name, option in declared.items() if _raw(cls, name) is option}
+
+    @classmethod
     def option_names(cls) -> set[str]:
-        return set(cls.options())
+        return set(cls._declared())
 
     @classmethod
     def keywords(cls) -> set[str]:

@@ -1,7 +1,8 @@
 """One storage's files as they are served: found, presented, handed to a front.
 
 Everything a request needs is put together once for each storage and set of options, not for
-each request; a changed setting (as in tests) starts anew.
+each request; a changed setting (as in tests) or option starts anew. Only a storage with an option
+that is a property (as for tenants) is looked at for each request.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ class Options(Configured):
     serve_with_perlbal = option(conf.boolean, False, ("SERVE_WITH_PERLBAL",))
     local_directories = option(conf.directories, {})
     reproxy_cache_for = option(conf.whole_seconds, 0)
-    cache_control = option(conf.text_or_none, None)
+    cache_control = option(conf.header_or_none, None)
     hashed_keys = option(conf.boolean, False)
     active_content = option(conf.one_of("sandbox", "attachment", "inline"), "sandbox")
     active_types = option(conf.texts, ACTIVE_TYPES)
-    default_content_type = option(conf.text, "application/octet-stream")
+    default_content_type = option(conf.header, "application/octet-stream")
     retry_after = option(conf.whole_seconds, 5)
     front_probe = option(conf.http_address, None)
 
@@ -60,7 +61,6 @@ class Options(Configured):
 class Delivery:
     """What is fixed about serving one storage's files."""
 
-    storage: MogileFSStorage
     client: Client
     async_client: AsyncClient
     domain: str
@@ -140,27 +140,41 @@ def deliver(storage: str | MogileFSStorage | None, options: Mapping[str, Any]) -
     The site's own is the default storage if that is a MogileFSStorage, else one made of the
     ``MOGILEFS_…`` settings alone.
     """
-    return _deliver(storage, tuple((name, _frozen(value)) for name, value in options.items()))
+    found = _find_storage(storage)
+    frozen = tuple((name, _frozen(value)) for name, value in options.items())
+    if found.is_fixed:
+        return _remembered(found, found.changes, frozen)
+    return _put_together(found, frozen)
 
 
 @lru_cache(maxsize=256)
-def _deliver(
-    storage: str | MogileFSStorage | None, options: tuple[tuple[str, Any], ...]
+def _remembered(
+    storage: MogileFSStorage, changes: int, options: tuple[tuple[str, Any], ...]
 ) -> Delivery:
-    found = _find_storage(storage)
-    chosen = Options(**{name: _thawed(value) for name, value in options})
+    return _put_together(storage, options)
+
+
+def _put_together(storage: MogileFSStorage, options: tuple[tuple[str, Any], ...]) -> Delivery:
+    front, local, policy = _presented(options)
     return Delivery(
-        storage=found,
-        client=found.client,
-        async_client=get_async_client(found.client_options),
-        domain=found.domain,
-        prefix=f"{found.location}/" if found.location else "",
-        signed=found.querystring_auth,
-        cache=found.places,
-        front=chosen.make_front(),
-        local=LocalDirectories(chosen.local_directories),
-        policy=chosen.policy(),
+        client=storage.client,
+        async_client=get_async_client(storage.client_options),
+        domain=storage.domain,
+        prefix=f"{storage.location}/" if storage.location else "",
+        signed=storage.querystring_auth,
+        cache=storage.places,
+        front=front,
+        local=local,
+        policy=policy,
     )
+
+
+@lru_cache(maxsize=256)
+def _presented(
+    options: tuple[tuple[str, Any], ...],
+) -> tuple[Front | None, LocalDirectories, Policy]:
+    chosen = Options(**{name: _thawed(value) for name, value in options})
+    return chosen.make_front(), LocalDirectories(chosen.local_directories), chosen.policy()
 
 
 def _find_storage(storage: str | MogileFSStorage | None) -> MogileFSStorage:
@@ -170,8 +184,13 @@ def _find_storage(storage: str | MogileFSStorage | None) -> MogileFSStorage:
     if isinstance(found, MogileFSStorage):
         return found
     if storage is None:
-        return MogileFSStorage()
+        return _of_the_settings()
     raise ImproperlyConfigured(f"serving files: {storage!r} is no MogileFSStorage")
+
+
+@lru_cache
+def _of_the_settings() -> MogileFSStorage:
+    return MogileFSStorage()
 
 
 def _frozen(value: Any) -> Any:
@@ -191,7 +210,8 @@ def _thawed(value: Any) -> Any:
 
 def _start_anew(*, setting: str, **_: Any) -> None:
     if setting.startswith("MOGILEFS_") or setting in _OTHER_SETTINGS:
-        _deliver.cache_clear()
+        _remembered.cache_clear()
+        _presented.cache_clear()
 
 
 _OTHER_SETTINGS = {"STORAGES", "DEFAULT_FILE_STORAGE", "MEDIA_URL", "SERVE_WITH_PERLBAL"}

@@ -30,8 +30,17 @@ class StorageUse:
     given: Mapping[str, Any]
     alias: str | None = None
 
+    def is_fixed(self, name: str) -> bool:
+        """Whether the option is no property, which may tell something else every time."""
+        return name in self.backend.options()
+
     def look_up(self, name: str) -> Any:
-        """An option's value as the storage will have it; ImproperlyConfigured as there."""
+        """An option's value as the storage will have it; ImproperlyConfigured as there.
+
+        A property is asked what it tells now.
+        """
+        if not self.is_fixed(name):
+            return getattr(self.backend(**self.given), name)
         return self.backend.options()[name].look_up(self.backend, self.given)
 
     def client_options(self) -> ClientOptions:

@@ -139,6 +139,34 @@ def test_static_files_between_other_files_are_a_warning(settings):
         assert found() == []
 
 
+def test_a_storage_below_the_static_files_is_a_warning_too(settings):
+    settings.STATIC_URL = "/mogilefs/"
+    uploads = {"BACKEND": OURS, "OPTIONS": {"location": "static/uploads"}}
+    beside = {"BACKEND": OURS, "OPTIONS": {"location": "statics"}}
+    static = {"BACKEND": STATIC, "OPTIONS": {"location": "static"}}
+    with storages(staticfiles=static, uploads=uploads):
+        assert found() == ["mogilefs.W003"]
+    with storages(staticfiles=static, uploads=beside):
+        assert found() == []
+
+
+class StorageOfNobody(MogileFSStorage):
+    """Its domain cannot be told without a tenant, and there is none while checks run."""
+
+    @property
+    def domain(self):
+        raise AttributeError("no tenant")
+
+
+def test_what_a_property_tells_is_not_asked_for(settings):
+    settings.MOGILEFS_DOMAIN = None
+    tenants = {"BACKEND": f"{__name__}.StorageOfNobody"}
+    with override_settings(STORAGES={"default": tenants, "staticfiles": tenants}):
+        run_checks(tags=["mogilefs"], include_deployment_checks=True)
+        messages = run_checks(tags=["mogilefs"])
+    assert [each.id for each in messages if "STORAGES" in str(each.obj)] == []
+
+
 def test_a_project_without_a_front_is_warned_before_it_is_deployed(settings):
     assert "mogilefs.W002" in found(include_deployment_checks=True)
     settings.SERVE_WITH_PERLBAL = True
@@ -151,6 +179,9 @@ def test_the_network_is_only_asked_when_told_to():
     with pytest.raises(CommandError, match=r"127.0.0.1:1 does not answer"):
         call_command("check", deploy=True, tags=["mogilefs"])
     call_command("check", tags=["mogilefs"])
+    call_command("check", deploy=True)
+    call_command("check", deploy=True, tags=["security"])
+    call_command("check", deploy=True, list_tags=True)
     call_command("check", deploy=True)
 
 
