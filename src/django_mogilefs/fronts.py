@@ -234,7 +234,7 @@ def make_front(name: str | None, cache_for: int = 0) -> Front | None:
 def _import_front(name: str) -> type[Front]:
     try:
         found = import_string(name)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # the last two for dots alone
         known = ", ".join(FRONTS)
         raise ImproperlyConfigured(
             f"MOGILEFS_FRONT is {name!r}: neither one of {known} nor a class to import ({error})"

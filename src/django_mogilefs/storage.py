@@ -69,7 +69,7 @@ class MogileFSStorage(Configured, Storage):
     #: Whether ``url`` signs addresses, and the view asks for the signature; for how many seconds
     #: an address holds at most.
     querystring_auth: bool = option(conf.boolean, False)
-    querystring_expire: int = option(conf.lifetime, 3600)
+    querystring_expire: int = option(conf.signed_lifetime, 3600)
     #: The cache (an alias of CACHES) in which the view remembers where files lie, for how many
     #: seconds, and for how many that there is no file.
     path_cache: str | None = option(conf.cache_alias, None)

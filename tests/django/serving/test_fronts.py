@@ -203,7 +203,7 @@ def test_fronts_by_name(name: str | None, kind: type) -> None:
     assert type(make_front(name)) is kind
 
 
-@pytest.mark.parametrize("name", ["apache", "no.such.Front", "pathlib.Path", ""])
+@pytest.mark.parametrize("name", ["apache", "no.such.Front", "pathlib.Path", "", ".", ".."])
 def test_what_is_no_front_is_refused_by_name(name: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="MOGILEFS_FRONT"):
         make_front(name)

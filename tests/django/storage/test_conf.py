@@ -11,6 +11,7 @@ from django.test import override_settings
 
 from django_mogilefs import conf
 from django_mogilefs.conf import Configured, option
+from django_mogilefs.storage import MogileFSStorage
 
 
 class Shop(Configured):
@@ -149,3 +150,12 @@ def test_a_class_can_be_chosen_by_function_or_method():
     assert Chooser().mogile_class("a") == "A"
     assert Methodical(location="x").mogile_class("a") == "x-a"
     assert Shop(mogile_class=str.lower).mogile_class("A") == "a"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("querystring_expire", 3), ("path_cache", "nowhere"), ("path_cache", ["default"])],
+)
+def test_what_is_malformed_about_serving_is_named(name, value):
+    with pytest.raises(ImproperlyConfigured, match=f"option '{name}' of MogileFSStorage"):
+        MogileFSStorage(**{name: value})
