@@ -27,7 +27,10 @@ ClientT = TypeVar("ClientT", bound="Client")
 
 
 def run(op: Op[T]) -> T:
-    """Drive an operation to its end: make each call that it asks for."""
+    """Drive an operation to its end: make each call that it asks for.
+
+    An operation is over when this returns or raises, also where a signal comes between two steps.
+    """
     try:
         step = next(op)
         while True:
@@ -40,6 +43,9 @@ def run(op: Op[T]) -> T:
     except StopIteration as stop:
         value: T = stop.value
         return value
+    except BaseException:
+        op.close()
+        raise
 
 
 class BlockingLink:
@@ -82,11 +88,32 @@ class BlockingNetwork:
         self._aborted = False
 
     def connect(self, host: str, port: int) -> BlockingLink:
-        link = self._connect(host, port)
-        self._links[id(link)] = link
-        if self._aborted:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except ValueError as error:
+            raise no_host_name(host) from error
+        failures: list[OSError] = []
+        for family, kind, protocol, _, address in found:
+            try:
+                return self._connect(socket.socket(family, kind, protocol), address)
+            except OSError as error:
+                failures.append(error)
+        raise failures.pop()
+
+    def _connect(self, sock: socket.socket, address: Any) -> BlockingLink:
+        link = BlockingLink(sock)
+        self._links[id(link)] = link  # before it waits: abort() ends that, too
+        try:
+            sock.settimeout(self._connect_timeout)
+            self._check_aborted()
+            sock.connect(address)
+            self._check_aborted()
+            sock.settimeout(self._timeout)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        except BaseException:
             link.close()
-            raise ConnectionAbortedError("this client was aborted")
+            raise
         return link
 
     def abort(self) -> None:
@@ -96,19 +123,9 @@ class BlockingNetwork:
             if link := reference():
                 link.close()
 
-    def _connect(self, host: str, port: int) -> BlockingLink:
-        try:
-            sock = socket.create_connection((host, port), self._connect_timeout)
-        except ValueError as error:
-            raise no_host_name(host) from error
-        try:
-            sock.settimeout(self._timeout)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        except OSError:
-            sock.close()
-            raise
-        return BlockingLink(sock)
+    def _check_aborted(self) -> None:
+        if self._aborted:
+            raise ConnectionAbortedError("this client was aborted")
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
         return function(*args)
@@ -311,13 +328,12 @@ class Stream:
     def __next__(self) -> bytes:
         at = self._download.offset
         try:
-            chunk = run(self._download.read())
+            if chunk := run(self._download.read()):
+                return chunk
         except BaseException:  # a signal's, too, that comes when the bytes have come
             self._download.back_to(at)
             raise
-        if not chunk:
-            raise StopIteration
-        return chunk
+        raise StopIteration
 
     def close(self) -> None:
         """Stop reading."""

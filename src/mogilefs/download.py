@@ -251,9 +251,8 @@ class Download:
 
     def back_to(self, offset: int) -> None:
         """What was read from there on did not reach the caller."""
-        if self.offset != offset:
-            self._drop()
-            self.offset, self._done = offset, False
+        self._drop()  # it may have given bytes that are not counted yet
+        self.offset, self._done = offset, False
 
     def close(self) -> None:
         """Stop reading. Bytes that are still to come cost the connection."""

@@ -27,6 +27,9 @@ LONGEST_WINDOW = 16 * 2**20
 """Bytes asked for after a seek: doubling while reading goes straight on. Whoever jumps about gets
 little that is not wanted, and the connection is kept."""
 
+LOOKS = 3
+"""How often a key is looked up whose first bytes no replica gives: it may just be stored anew."""
+
 
 class Cursor:
     """A place in a file, and the bytes from there. It is one file from what is told of it first,
@@ -39,7 +42,7 @@ class Cursor:
         self._download: Download | None = None
         self._stop: int | None = None
         self._window = FIRST_WINDOW
-        self._pinned = False
+        self._pinned = self._closed = False
 
     def found(self) -> Op[Found]:
         """Where the file is; asked once."""
@@ -68,15 +71,16 @@ class Cursor:
 
     def read(self, limit: int = BULK) -> Op[bytes]:
         """The bytes at the position, at most ``limit``; ``b""`` at the end of the file."""
-        found = yield from self.found()
-        if self.position >= found.length or not limit:
-            return b""
-        try:
-            data = yield from self._begun(found).read(min(limit, BULK))
-        except StorageUnavailable:
-            if not (yield from self._let_go(found)):
-                raise
-            return (yield from self.read(limit))
+        for look in range(LOOKS):
+            found = yield from self.found()
+            if self.position >= found.length or not limit:
+                return b""
+            try:
+                data = yield from self._begun(found).read(min(limit, BULK))
+                break
+            except StorageUnavailable:
+                if look == LOOKS - 1 or not (yield from self._let_go(found)):
+                    raise
         self._pinned = True
         self.position += len(data)
         return data
@@ -93,7 +97,7 @@ class Cursor:
 
     def _let_go(self, found: Found) -> Op[bool]:
         """Begin the next read anew; whether it may go elsewhere, as nothing was told yet."""
-        self.close()
+        self._stop_reading()
         self._download = None
         if self._pinned:
             return False
@@ -126,14 +130,26 @@ class Cursor:
         straight = self._download is None and self.position == 0
         if self._download is not None and self._download.offset != self.position:
             self._window = FIRST_WINDOW
-        self.close()
+        self._stop_reading()
+        if self._closed:  # while it waited for the tracker
+            raise ValueError("I/O operation on closed file")
         self._stop = size if straight else min(self.position + self._window, size)
         self._download = self._operations.reading(
             self.key, start=self.position, stop=self._stop, paths=found.paths, size=size
         )
 
+    def back_to(self, position: int) -> None:
+        """What was read from there on did not reach the caller."""
+        self.position = position
+        if self._download is not None:
+            self._download.back_to(self._download.offset)
+
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading, for good."""
+        self._closed = True
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
         if self._download is not None:
             self._download.close()
 
@@ -174,12 +190,17 @@ class ReplicaFile(io.RawIOBase):
             view[: len(data)] = data
             return len(data)
         except BaseException:  # a signal's, too, that comes when the bytes have come
-            self._cursor.position = at
+            self._cursor.back_to(at)
             raise
 
     def readall(self) -> bytes:
         self._check_open()
-        return bytes(self._run(self._cursor.read_whole()))
+        at = self._cursor.position
+        try:
+            return bytes(self._run(self._cursor.read_whole()))
+        except BaseException:
+            self._cursor.back_to(at)
+            raise
 
     def close(self) -> None:
         if not self.closed:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
+import linecache
 import socket
+import sys
 import threading
 from collections.abc import Awaitable
 from contextlib import suppress
+from types import FrameType
 from typing import Any, TypeVar
 
 import pytest
 
 from mogilefs import AsyncClient, Client, StorageUnavailable, UnknownCommand
-from mogilefs.client import BlockingLink, BlockingNetwork
+from mogilefs.client import BlockingLink, BlockingNetwork, run
 from mogilefs.config import Config
+from mogilefs.download import Download
+from mogilefs.files import Cursor
 from mogilefs.steps import CHUNK
 from tests.client.conftest import MakeClient, Tiny
 from tests.support.farm import until
@@ -236,6 +242,89 @@ def test_a_stream_that_a_signal_interrupted_goes_on(tiny: Tiny):
         with pytest.raises(Signal):
             chunks.extend(stream)
         assert b"".join([*chunks, *stream]) == BODY
+
+
+class SignalAtLine:
+    """Has a signal come at the n-th line that the reading of a file passes, where it waits not."""
+
+    CODES = (run.__code__, Download.read.__code__, Cursor.read_whole.__code__)
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __enter__(self) -> None:
+        sys.settrace(self._enter)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
+        return self._pass if frame.f_code in self.CODES else None
+
+    def _pass(self, frame: FrameType, event: str, argument: Any) -> Any:
+        source = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        if event == "line" and source != "try:":  # where no instruction is, no signal comes
+            self.left -= 1
+            if not self.left:
+                sys.settrace(None)
+                raise Signal
+        return self._pass
+
+
+@pytest.mark.parametrize("limit", [-1, 300_000, 1000])
+def test_a_signal_between_two_waits_costs_a_file_nothing(tiny: Tiny, limit: int):
+    tiny.cluster.add("key", BODY, replicas=1)
+    with Client("d", tiny.addresses) as client:
+        for number in itertools.count(1):
+            with client.open("key") as file:
+                file.read(1000)
+                try:
+                    with SignalAtLine(number):
+                        file.read(limit)
+                except Signal:
+                    assert file.tell() == 1000
+                else:
+                    break
+                assert file.read() == BODY[1000:]
+    assert number > 5 or limit == 1000
+
+
+def test_a_signal_between_two_waits_costs_a_stream_nothing(tiny: Tiny):
+    tiny.cluster.add("key", BODY, replicas=1)
+    with Client("d", tiny.addresses) as client:
+        for number in itertools.count(1):
+            with client.stream("key") as stream:
+                chunks = [next(stream)]
+                try:
+                    with SignalAtLine(number):
+                        chunks.append(next(stream))
+                except Signal:
+                    chunks.extend(stream)
+                    assert b"".join(chunks) == BODY
+                else:
+                    break
+    assert number > 5
+
+
+async def test_who_waits_for_a_file_that_is_closed_is_told(tiny: Tiny):
+    asked, closed = threading.Event(), threading.Event()
+
+    def answer_late(connection: Connection, request: object, proper: bytes) -> None:
+        asked.set()
+        assert closed.wait(10)
+        connection.send(proper)
+
+    tiny.cluster.add("key", BODY)
+    tiny.tracker.on["file_info"] = answer_late
+    async with AsyncClient("d", tiny.addresses) as client:
+        file = client.open("key")
+        reading = asyncio.create_task(file.read(100))
+        await asyncio.to_thread(asked.wait, 10)
+        await file.close()
+        closed.set()
+        with pytest.raises(ValueError, match="closed file"):
+            await reading
+    assert not any(storage.requests for storage in tiny.storages)
 
 
 def test_an_error_whose_text_never_ends_costs_its_connection(face: MakeClient, tiny: Tiny):

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import os
 import pickle
+import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -346,3 +348,38 @@ def test_a_client_that_is_aborted_lets_nobody_wait(tiny: Tiny) -> None:
     with pytest.raises(TrackersUnavailable, match="aborted"):
         client.read("key")
     client.close()
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[tuple[str, int]]:
+    """An address where connecting takes until its timeout: the queue of those who wait is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()
+
+
+def connecting_to(port: int) -> int:
+    """How many sockets of this machine have said SYN to a port and heard nothing."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(
+        line.split()[2].endswith(f":{port:04X}") and line.split()[3] == "02" for line in lines
+    )
+
+
+def test_a_client_that_is_aborted_goes_on_connecting_to_nobody() -> None:
+    with deaf() as (host, port), ThreadPoolExecutor(1) as pool:
+        before = connecting_to(port)
+        client = Client("d", [f"{host}:{port}", "127.0.0.1:1"], connect_timeout=120)
+        waiting = pool.submit(client.read, "key")
+        until(lambda: connecting_to(port) > before)
+        client.abort()
+        with pytest.raises(TrackersUnavailable, match="aborted"):
+            waiting.result(timeout=20)
+        with pytest.raises(TrackersUnavailable, match=f"{port}: this client was aborted"):
+            client.read("key")
