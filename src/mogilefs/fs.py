@@ -222,6 +222,10 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         client = self.client(domain)
         if start is None and end is None:
             return client.read(key)
+        start = start or 0
+        if start >= 0 and (end is None or end >= 0):
+            with client.stream(key, start=start, stop=end) as chunks:
+                return b"".join(chunks)
         found = client.locate(key)
         size = found.info.length
         first, stop, _ = slice(start, end).indices(size)

@@ -153,7 +153,10 @@ class Operations:
             if is_of_one_file(fid, paths) or (fid, *sorted(paths)) == before:
                 return known, paths
             before = (fid, *sorted(paths))
-        raise StorageUnavailable(f"{key!r} was stored anew each time that it was looked up")
+        raise self._always_anew(key)
+
+    def _always_anew(self, key: str) -> StorageUnavailable:
+        return StorageUnavailable(f"{key!r} was stored anew each time that it was looked up")
 
     def info(self, key: str) -> Op[FileInfo]:
         """The file's fid, length, class and number of replicas; one wait. Raises KeyNotFound."""
@@ -324,13 +327,24 @@ class Operations:
         """
         checked_key(new_key)
         self.check_writable("create_open")
-        located = yield from self.locate(key)
-        size = located.info.length
-        read = partial(self.reading, key, paths=located.paths, size=size)
-        content = Content(Replicated(read), size, self._algorithm(None, verify=False))
-        mogile_class = mogile_class or located.info.mogile_class
-        upload = Upload(self, new_key, content, mogile_class, overwrite, verify=False)
-        return (yield from upload.run())
+        for _ in range(MAX_LOOKS):
+            located = yield from self.locate(key)
+            try:
+                return (yield from self._copy(located, new_key, mogile_class, overwrite))
+            except StorageUnavailable:
+                now = yield from self.info(key)
+                if now.fid == located.info.fid:
+                    raise
+        raise self._always_anew(key)
+
+    def _copy(
+        self, located: Located, new_key: str, mogile_class: str | None, overwrite: bool
+    ) -> Op[FileInfo]:
+        info = located.info
+        read = partial(self.reading, info.key, paths=located.paths, size=info.length)
+        content = Content(Replicated(read), info.length, self._algorithm(None, verify=False))
+        chosen = mogile_class or info.mogile_class
+        return (yield from Upload(self, new_key, content, chosen, overwrite, verify=False).run())
 
     def _algorithm(self, checksum: str | None, verify: bool) -> str | None:
         algorithm = checksum or self.config.checksum or ("MD5" if verify else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -52,10 +53,10 @@ class Transfers:
 
     def get_file(self, key: str, file: BinaryIO) -> None:
         """Write the content of ``key`` to ``file``."""
-        found = self.client.locate(key)
-        self.progress.meet(found.info.length)
-        with self.client.stream(key, paths=found.paths, size=found.info.length) as chunks:
-            for chunk in chunks:
+        with self.client.stream(key) as chunks:
+            first = next(chunks, b"")
+            self.progress.meet(chunks.size or 0)
+            for chunk in chain([first], chunks):
                 if self.stop.is_set():
                     raise KeyboardInterrupt
                 file.write(chunk)
