@@ -70,10 +70,14 @@ class BlockingLink:
     def stale(self) -> bool:
         return bool(self._poll.poll(0))
 
+    def end(self) -> None:
+        """Have whoever waits for it hear that it has ended; who uses it is to close it."""
+        with suppress(OSError):  # it has ended already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         if self._pid == os.getpid():  # a fork's child leaves the connection to its parent
-            with suppress(OSError):  # it has ended
-                self._socket.shutdown(socket.SHUT_RDWR)  # a thread that waits for it hears of that
+            self.end()
         self._socket.close()
 
 
@@ -121,7 +125,7 @@ class BlockingNetwork:
         self._aborted = True
         for reference in self._links.valuerefs():
             if link := reference():
-                link.close()
+                link.end()  # closed, its number could be another connection's when a waiter wakes
 
     def _check_aborted(self) -> None:
         if self._aborted:

@@ -154,6 +154,9 @@ class Cursor:
             self._download.close()
 
 
+_Buffered = io.BufferedReader
+
+
 class ReplicaFile(io.RawIOBase):
     """The raw file under FileReader."""
 
@@ -223,30 +226,66 @@ class FileReader(io.BufferedReader):
     def __init__(self, raw: ReplicaFile) -> None:
         super().__init__(raw, BUFFER)
         self._replica = raw
+        # Where the next read begins: to ask tell() each time would cost more than a small read.
+        self._at = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        return self._all_or_none(super().read, size)
+        try:
+            data = _Buffered.read(self, size)
+        except BaseException:
+            self._go_back()
+            raise
+        self._at += len(data)
+        return data
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        return self._all_or_none(super().readline, size)
+        try:
+            line = _Buffered.readline(self, size)
+        except BaseException:
+            self._go_back()
+            raise
+        self._at += len(line)
+        return line
+
+    def read1(self, size: int = -1, /) -> bytes:
+        data = self._or_back(super().read1, size)
+        self._at += len(data)
+        return data
 
     def readinto(self, buffer: Buffer, /) -> int:
-        return self._all_or_none(super().readinto, buffer)
+        count = self._or_back(super().readinto, buffer)
+        self._at += count
+        return count
 
-    def __next__(self) -> bytes:
-        if line := self.readline():
-            return line
-        raise StopIteration
+    def readinto1(self, buffer: Buffer, /) -> int:
+        count = self._or_back(super().readinto1, buffer)
+        self._at += count
+        return count
 
-    def _all_or_none(self, read: Callable[[Any], T], argument: Any) -> T:
-        """Go back where that fails: the buffer, which was emptied first, is lost."""
-        at = self.tell()
+    def readlines(self, hint: int = -1, /) -> list[bytes]:
+        at = self._at
+        try:
+            return super().readlines(hint)
+        except BaseException:
+            self._at = at
+            self._go_back()
+            raise
+
+    def _or_back(self, read: Callable[[Any], T], argument: Any) -> T:
         try:
             return read(argument)
         except BaseException:
-            if not self.closed:
-                self.seek(at)
+            self._go_back()
             raise
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self._at = super().seek(offset, whence)
+        return self._at
+
+    def _go_back(self) -> None:
+        """To where the read began that failed: the buffer, which was emptied first, is lost."""
+        if not self.closed:
+            super().seek(self._at)
 
     @property
     def size(self) -> int:

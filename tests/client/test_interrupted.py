@@ -173,6 +173,40 @@ def test_a_failed_read_does_not_cost_what_was_buffered(face: MakeClient, tiny: T
         assert file.read(size) == BODY[10:][: size if size > 0 else None]
 
 
+LINES = b"".join(b"%0*d\n" % (number, number) for number in range(1200))
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda file: file.read(70_000),
+        lambda file: file.read1(70_000),
+        lambda file: file.readline(),
+        lambda file: next(file),
+        lambda file: file.readinto(bytearray(70_000)),
+        lambda file: file.readinto1(bytearray(70_000)),
+        lambda file: file.readlines(),
+        lambda file: file.readlines(70_000),
+    ],
+)
+def test_whichever_way_of_reading_fails_nothing_of_it_is_lost(tiny: Tiny, read: Any):
+    tiny.cluster.add("key", LINES, replicas=1)
+    with Client("d", tiny.addresses) as client, client.open("key") as file:
+        file.seek(1000)
+        assert file.read(10) == LINES[1000:1010]
+        tiny.storages[0].on["GET"] = breaks
+        at = file.tell()
+        with pytest.raises(StorageUnavailable):
+            while at < len(LINES):
+                at = file.tell()
+                read(file)
+        assert file.tell() == at
+        del tiny.storages[0].on["GET"]
+        read(file)
+        at = file.tell()
+        assert file.read() == LINES[at:]
+
+
 def test_a_line_that_could_not_be_read_is_read_later(tiny: Tiny):
     tiny.cluster.add("key", b"x" * 500_000 + b"\nend", replicas=1)
     tiny.storages[0].on["GET"] = once(breaks)
