@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import django
 import pytest
@@ -117,6 +117,27 @@ def test_both_replicas_gone_are_looked_up_again(site: Parts) -> None:
     assert reply.status == 503
     assert reply.headers["retry-after"] == "5"
     assert "etag" not in reply.headers
+
+
+ODD = ("a b", "\xfc", "a+b", "100%", "a%20b", "a/b", "a%2Fb", "a%252Fb", "a?b", "a%3Fb")
+
+
+@pytest.mark.parametrize("server", FRONTS[:2])
+def test_the_site_sends_the_very_file_that_no_front_could_fetch(
+    server: str, node: Node, client: Client, tmp_path: Path
+) -> None:
+    """Whatever its name: each of these is another one's, unescaped or escaped once more."""
+    for name in ODD:
+        client.store(f"failures/{name}.txt", name.encode())
+    with parts(server, node, tmp_path) as site:
+        site.tracker.nodes = [node.storage] * 3  # in no list of the front's
+        for name in ODD:
+            address = f"/mogilefs/failures/{quote(name)}.txt"
+            reply = fetch(site.address, f"{address}?download=1")
+            assert (reply.status, reply.body) == (200, name.encode())
+            assert reply.headers["content-disposition"].startswith("attachment")
+            part = fetch(site.address, address, {"Range": "bytes=0-0"})
+            assert (part.status, part.body) == (206, name.encode()[:1])
 
 
 @pytest.mark.parametrize("server", HANDLERS)

@@ -6,6 +6,7 @@ The site here says what no site of ours would, and storage nodes send headers as
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
@@ -109,6 +110,7 @@ def _stage(
     directory = tmp_path_factory.mktemp("rules")
     _write(directory / "disk" / "secret", b"secret")
     _write(directory / "disk" / FID[1:], b"disk")
+    _unreadable(directory / "disk" / FID[1:].replace("dev1", "dev3"))
     with ExitStack() as stack:
         names = (b"site", b"first", b"second", b"foreign")
         site, first, second, foreign = (stack.enter_context(scripted(name)) for name in names)
@@ -122,6 +124,12 @@ def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     os.utime(path, (ON_DISK, ON_DISK))
+
+
+def _unreadable(path: Path) -> None:
+    """What is there, and not even root can open: a socket that nobody listens at."""
+    path.parent.mkdir(parents=True)
+    os.mknod(path, stat.S_IFSOCK)
 
 
 @pytest.fixture
@@ -245,6 +253,58 @@ def test_the_site_is_asked_again_for_what_may_not_be_fetched(stage: Stage) -> No
         assert asked.headers["host"] == stage.address
         assert asked.headers["cookie"] == "a=b"
     assert stage.internal(reply) == set()
+
+
+ODD = (
+    "/a%20b.txt?download=1&of=%20y",
+    "/%C3%BC.txt",
+    "/a+b.txt?a+b=c+d",
+    "/100%25.txt",
+    "/a%2Fb.txt",
+    "/a%252Fb.txt?download=1",
+    "/a%3Fb.txt?a=b",
+    "/a//b/./%7Bhttp.request.host%7D.txt",
+)
+"""Addresses that are others once they are unescaped, or escaped once more."""
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_the_address_stays_as_it_was_until_the_site_is_asked_again(path: str, stage: Stage) -> None:
+    first, second = (f"{node.address}{FID}" for node in (stage.first, stage.second))
+    bad = stage.foreign.address + FID
+
+    def asked_again() -> bool:
+        assert stage.fetch(path).body == b"site"
+        asked, again = stage.site.asked[-2:]
+        assert asked.path == again.path == path
+        return again.headers["x-mogile-again"] == "1"
+
+    stage.hand_over(bad, bad)
+    assert asked_again()
+    stage.hand_over(bad, bad, local=bad)
+    assert asked_again()
+    stage.first.script(status=404)
+    stage.second.script(status=404)
+    stage.hand_over(first, second)
+    assert asked_again()
+    for local in ("dev2", "dev3"):  # there is none, or none that could be opened
+        stage.hand_over(first, second, local=first.replace("dev1", local))
+        assert asked_again()
+    assert {asked.path for asked in stage.fetched} == {FID}
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_a_file_is_fetched_by_its_own_address_whatever_the_browsers(
+    path: str, stage: Stage
+) -> None:
+    for sender in ("first", "second", "disk"):
+        _replicas(stage, sender, {})
+        assert stage.fetch(path).body == sender.encode()
+    gone = f"{stage.first.address}{FID}".replace("dev1", "dev2")
+    stage.hand_over(f"{stage.second.address}{FID}", f"{stage.second.address}{FID}", local=gone)
+    assert stage.fetch(path).body == b"second"
+    assert {asked.path for asked in stage.site.asked} == {path}
+    assert {asked.path for asked in stage.fetched} == {FID}
 
 
 @pytest.mark.parametrize("status", REFUSED)
