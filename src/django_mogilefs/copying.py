@@ -13,6 +13,7 @@ from django.core.files.base import File
 from django.core.files.storage import Storage
 
 from django_mogilefs.storage import MogileFSStorage
+from mogilefs import Client
 
 if TYPE_CHECKING:
     AnyFile = File[Any]
@@ -103,7 +104,8 @@ class Copy:
         """Whether the name stands for one and the same file, however the storages are set up."""
         source, destination = self.source, self.destination
         if isinstance(source, MogileFSStorage) and isinstance(destination, MogileFSStorage):
-            return not _replicas(source, name).isdisjoint(_replicas(destination, name))
+            one, other = source.key(name), destination.key(name)
+            return _is_one(source.client, one, destination.client, other)
         try:
             return os.path.samefile(source.path(name), destination.path(name))
         except NotImplementedError:  # not both are on a disk of this machine
@@ -134,9 +136,20 @@ def _other_name(name: str) -> CopyFailed:
     return CopyFailed(f"is taken there, or no name there: it would have been {name!r}")
 
 
-def _replicas(storage: MogileFSStorage, name: str) -> set[str]:
-    # In one zone, whichever the storage is in: the same replica has another address in each.
-    return set(storage.client.paths(storage.key(name), zone="alt"))
+def _is_one(client: Client, key: str, other_client: Client, other_key: str) -> bool:
+    """Whether two keys stand for one file, also where it is empty and no replica of it is left.
+
+    Another cluster may have a file of the same fid, but not in the same place.
+    """
+    if client.info(key).fid != other_client.info(other_key).fid:
+        return False
+    replicas, others = _replicas(client, key), _replicas(other_client, other_key)
+    return not (replicas and others and replicas.isdisjoint(others))
+
+
+def _replicas(client: Client, key: str) -> set[str]:
+    # In one zone, whichever the client is in: the same replica has another address in each.
+    return set(client.paths(key, zone="alt"))
 
 
 def _checksum(storage: Storage, name: str) -> str:

@@ -15,6 +15,7 @@ from django.test import override_settings
 
 from django_mogilefs.storage import MogileFSStorage
 from tests.django.storage.commands import every_database, fill, refer_to, run, strictly
+from tests.support.farm import Farm, until
 
 
 @pytest.mark.parametrize(("source", "destination"), [("disk", "default"), ("default", "disk")])
@@ -251,6 +252,21 @@ def test_what_is_one_file_in_both_is_never_deleted(aliases, mogilefs_node, tmp_p
             run("mogilefs_copy", source, destination, "--list", "--delete-source")
         with storages[source].open("a.txt") as file:
             assert file.read() == b"a.txt"
+
+
+def test_an_empty_file_of_which_no_replica_is_left_is_one_file_too(tmp_path):
+    with Farm(tmp_path, devices=1) as farm:
+        farm.store("empty", b"")
+        farm.set_state(1, "dead")
+        until(lambda: not farm.client.paths("empty"))
+        options = {"domain": "demo", "trackers": [farm.node.tracker]}
+        lost = {"BACKEND": "django_mogilefs.storage.MogileFSStorage", "OPTIONS": options}
+        with (
+            override_settings(STORAGES={**settings.STORAGES, "lost": lost, "again": lost}),
+            pytest.raises(CommandError, match="1 of 1 files were not copied"),
+        ):
+            run("mogilefs_copy", "lost", "again", "--list", "--delete-source")
+        assert farm.client.exists("empty")
 
 
 @every_database
