@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.files.base import File
 from django.core.files.storage import Storage
 
+from django_mogilefs.names import directory_prefix
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import Client
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 else:
     AnyFile = File
 
-COPIED, UNCHANGED = "copied", "unchanged"
+COPIED, UNCHANGED, OWN = "copied", "unchanged", "the destination's own"
 
 
 class CopyFailed(Exception):
@@ -57,6 +58,24 @@ def replacing(storage: Storage) -> Storage:
     return clone
 
 
+def own_prefix(source: Storage, destination: Storage) -> str:
+    """What the destination's own files begin with in the source's listing; "" if none are there.
+
+    They are where the destination lies below the source: in one domain, or on one disk.
+    """
+    try:
+        outer, inner = _root(source), _root(destination)
+    except NotImplementedError:  # one of them is somewhere else
+        return ""
+    return inner.removeprefix(outer) if inner.startswith(outer) else ""
+
+
+def _root(storage: Storage) -> str:
+    if isinstance(storage, MogileFSStorage):
+        return f"{storage.domain}\0{directory_prefix('', storage.location)}"
+    return os.path.join(os.path.realpath(storage.path("")), "")
+
+
 @dataclass(frozen=True)
 class Copy:
     """Copies files by name. Raises CopyFailed, and what the storages raise."""
@@ -68,11 +87,18 @@ class Copy:
     dry_run: bool = False
     done: Container[str] = ()
     """The names that an earlier run has done with: they may be in the source no more."""
+    own: str = ""
+    """The ``own_prefix``, where the names are those that the source lists."""
 
     def __call__(self, name: str) -> str:
-        """``"copied"``, or ``"unchanged"`` where the destination has the same bytes already."""
+        """COPIED, UNCHANGED where the destination has the same bytes already, or OWN.
+
+        A copy of what is the destination's own would lie in it once more, deeper.
+        """
         if name in self.done and not self.source.exists(name):
             return UNCHANGED
+        if self.own and name.startswith(self.own) and self._is_own(name):
+            return OWN
         outcome = self._outcome(name)
         if self.dry_run:
             return outcome
@@ -94,6 +120,15 @@ class Copy:
         if not self.overwrite:
             raise CopyFailed("is in the destination with other content (--overwrite replaces it)")
         return COPIED
+
+    def _is_own(self, name: str) -> bool:
+        """Whether it is, and not one of another cluster with a domain of the same name."""
+        source, destination = self.source, self.destination
+        if isinstance(source, MogileFSStorage) and isinstance(destination, MogileFSStorage):
+            shared = set(source.trackers) & set(destination.trackers)
+            key, there = source.key(name), destination.client
+            return bool(shared) or (there.exists(key) and _is_one(source.client, key, there, key))
+        return True
 
     def _is_same(self, name: str) -> bool:
         if self.source.size(name) != self.destination.size(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -160,6 +161,60 @@ def test_a_move_by_reference_goes_on_with_what_is_left(aliases, tmp_path):
     refer_to("pictures/b.png")
     assert "1 copied, 1 unchanged, 0 failed" in run(*move)
     assert storages["disk"].listdir("pictures") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("alias", "options"),
+    [
+        ("default", {"location": "deep/er"}),
+        ("default", {"location": "deep/er", "trackers": ["localhost"]}),
+        ("other", {"location": "other/deep/er"}),
+        ("disk", {"location": "linked/deep/er"}),
+    ],
+)
+def test_a_move_into_a_place_below_goes_on_and_goes_no_deeper(
+    aliases, mogilefs_node, tmp_path, monkeypatch, alias, options
+):
+    monkeypatch.chdir(tmp_path)
+    Path("linked").symlink_to("disk")
+    if "trackers" in options:  # under another name
+        options["trackers"] = [mogilefs_node.tracker.replace("127.0.0.1", "localhost")]
+    below = {"within": {**settings.STORAGES[alias], "OPTIONS": options}}
+    names = ["a.txt", "b.txt", "deep/c.txt"]
+    fill(alias, *names)
+    move = ["mogilefs_copy", alias, "within", "--list", "--delete-source"]
+    with override_settings(STORAGES={**settings.STORAGES, **below}):
+        fill("within", "a.txt")  # as an interrupted run leaves it
+        assert run(*move) == "2 copied, 1 the destination's own, 1 unchanged, 0 failed\n"
+        assert run(*move) == "3 the destination's own, 0 failed\n"
+        assert run(*move[:-1], "deep") == "3 the destination's own, 0 failed\n"
+        for name in names:
+            with storages["within"].open(name) as file:
+                assert file.read() == name.encode()
+            assert not storages[alias].exists(name)
+
+
+def test_a_key_that_is_below_in_another_cluster_is_copied(aliases, tmp_path):
+    fill("other", "a.txt", "b.txt")
+    with Farm(tmp_path, devices=1, domains={"test": {}}) as farm:
+        options = {"location": "other", "trackers": [farm.node.tracker]}
+        far = {"BACKEND": "django_mogilefs.storage.MogileFSStorage", "OPTIONS": options}
+        with override_settings(STORAGES={**settings.STORAGES, "far": far}):
+            fill("far", "a.txt")
+            copied = run("mogilefs_copy", "default", "far", "--list", "--delete-source")
+            assert copied == "2 copied, 0 failed\n"
+            assert sorted(storages["far"].names()) == ["a.txt", "other/a.txt", "other/b.txt"]
+
+
+@every_database
+def test_what_fields_refer_to_is_copied_also_from_a_place_below(aliases, tmp_path):
+    fill("default", "other/a.png")
+    refer_to("other/a.png")
+    journal = f"--journal={tmp_path / 'journal'}"
+    assert run("mogilefs_copy", "default", "other", "--list", journal).startswith("1 the dest")
+    move = ["mogilefs_copy", "default", "other", "--field", "gallery.Picture.image", journal]
+    assert run(*move) == "1 copied, 0 failed\n"
+    assert storages["other"].exists("other/a.png")
 
 
 class Interrupted(FileSystemStorage):

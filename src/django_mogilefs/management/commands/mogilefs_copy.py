@@ -16,7 +16,7 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from django_mogilefs.copying import COPIED, Copy, replacing
+from django_mogilefs.copying import COPIED, OWN, Copy, own_prefix, replacing
 from django_mogilefs.names import directory_prefix
 from django_mogilefs.references import fields_named, fields_on, names_in
 from django_mogilefs.storage import MogileFSStorage
@@ -85,6 +85,7 @@ class Command(BaseCommand):
             delete_source=delete,
             dry_run=options["dry_run"],
             done=journal,
+            own="" if options["list"] is None else own_prefix(source, destination),
         )
         try:
             failed = self._run(copy, names, options, journal)
@@ -119,7 +120,7 @@ class Command(BaseCommand):
                 counts[result] = counts.get(result, 0) + 1
                 if options["verbosity"] > 1 or (options["dry_run"] and result == COPIED):
                     self.stdout.write(f"{result} {printable(name)}")
-                if not options["dry_run"]:
+                if not options["dry_run"] and result != OWN:
                     journal.add(name)
         told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "nothing"
         self.stdout.write(
