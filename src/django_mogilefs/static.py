@@ -66,10 +66,19 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
         return loaded  # type: ignore[no-any-return]  # the stubs have an older shape of it
 
     def post_process(self, *args: Any, **options: Any) -> Iterator[Any]:
-        """Django's, with the uploads in parallel."""
-        with _Uploads(super()._save, super().exists) as self._uploads:
-            yield from super().post_process(*args, **options)
-        self._uploads = None
+        """Django's, with the uploads in parallel. Between two results the storage is as ever."""
+        processing = super().post_process(*args, **options)
+        with _Uploads(super()._save, super().exists) as uploads:
+            while (result := self._next(processing, uploads)) is not None:
+                yield result
+
+    def _next(self, processing: Iterator[Any], uploads: _Uploads) -> Any:
+        # Not for longer: whoever takes no further result need not tell.
+        self._uploads = uploads
+        try:
+            return next(processing, None)
+        finally:
+            self._uploads = None
 
     def save_manifest(self) -> None:
         """Last of all, so that it never names a file that is not there."""

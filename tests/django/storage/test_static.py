@@ -8,7 +8,7 @@ import re
 
 import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from mogilefs import ClassNotFound
@@ -130,6 +130,17 @@ def test_hashed_files_that_are_there_are_not_deleted_or_sent_again(sources):
 
 def fid(name: str) -> int:
     return staticfiles_storage.client.info(f"static/{name}").fid
+
+
+def test_a_storage_whose_files_could_not_be_hashed_is_as_ever(sources):
+    (sources / "css" / "site.css").write_text("body { background: url('../gone.png') }")
+    with use(MANIFEST):
+        with pytest.raises((ValueError, CommandError), match="gone") as failure:
+            collect()
+        staticfiles_storage.delete("dot.png")
+        assert not staticfiles_storage.exists("dot.png")
+        assert not staticfiles_storage.client.exists("static/dot.png")
+        assert failure.traceback  # held until here, and with it what had not come to its end
 
 
 def test_making_a_manifest_storage_asks_nothing():
