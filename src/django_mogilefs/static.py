@@ -68,7 +68,7 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
     def post_process(self, *args: Any, **options: Any) -> Iterator[Any]:
         """Django's, with the uploads in parallel. Between two results the storage is as ever."""
         processing = super().post_process(*args, **options)
-        with _Uploads(super()._save, super().exists) as uploads:
+        with _Uploads(super()._save, super().exists, super().delete) as uploads:
             while (result := self._next(processing, uploads)) is not None:
                 yield result
 
@@ -90,8 +90,10 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
         return self._uploads.exists(name) if self._uploads else super().exists(name)
 
     def delete(self, name: str) -> None:
-        """While files are hashed nothing is deleted: what Django would replace is the same."""
-        if not self._uploads:
+        """While files are hashed only what was made meanwhile, and is not to stay, is deleted."""
+        if self._uploads:
+            self._uploads.delete(name)
+        else:
             super().delete(name)
 
     def _save(self, name: str, content: Any) -> str:
@@ -103,9 +105,11 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
 class _Uploads:
     """Uploads of hashed files beside each other, each once; what is there is not sent again."""
 
-    def __init__(self, save: Any, exists: Any) -> None:
-        self._save, self._exists = save, exists
+    def __init__(self, save: Any, exists: Any, delete: Any) -> None:
+        self._save, self._exists, self._delete = save, exists, delete
         self._known: dict[str, bool] = {}
+        self._made: set[str] = set()
+        self._unwanted: set[str] = set()
         self._pending: list[Future[str]] = []
         self._pool = ThreadPoolExecutor(WORKERS, "mogilefs-static")
 
@@ -115,8 +119,10 @@ class _Uploads:
         return self._known[name]
 
     def save(self, name: str, content: Any) -> str:
+        self._unwanted.discard(name)
         if not self.exists(name):
             self._known[name] = True
+            self._made.add(name)
             if content.size > HELD_IN_MEMORY:
                 self._save(name, content)
             else:
@@ -124,11 +130,21 @@ class _Uploads:
                 self._pending.append(self._pool.submit(self._save, name, held))
         return name
 
+    def delete(self, name: str) -> None:
+        """In the end, if it was made here and is not saved again.
+
+        A file has other names until all that it refers to has its last one. What was there
+        before may be in use.
+        """
+        if name in self._made:
+            self._unwanted.add(name)
+
     def finish(self) -> None:
-        """Wait for what is on its way; raises what an upload raised."""
+        """Wait for what is on its way; raises what an upload or a deletion raised."""
         pending, self._pending = self._pending, []
         for upload in pending:
             upload.result()
+        list(self._pool.map(self._delete, self._unwanted))
 
     def __enter__(self) -> _Uploads:
         return self

@@ -11,6 +11,7 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
+from django_mogilefs.static import HELD_IN_MEMORY, MogileFSManifestStaticStorage
 from mogilefs import ClassNotFound
 from mogilefs.node import Node
 
@@ -130,6 +131,42 @@ def test_hashed_files_that_are_there_are_not_deleted_or_sent_again(sources):
 
 def fid(name: str) -> int:
     return staticfiles_storage.client.info(f"static/{name}").fid
+
+
+@pytest.fixture(params=[0, HELD_IN_MEMORY])
+def chain(request, sources):
+    """Style sheets, each importing the next one: Django hashes them once for each that follows."""
+    for number in range(4):
+        then = f"@import '{number + 1}.css';" if number < 3 else "url('dot.png')"
+        (sources / f"{number}.css").write_text(then + " " * request.param)
+    return sources
+
+
+def named() -> set[str]:
+    """All that the manifest names, and itself."""
+    files = staticfiles_storage.load_manifest()[0]
+    return {*files, *files.values(), "staticfiles.json"}
+
+
+def test_no_name_stays_that_a_hashed_file_had_only_on_the_way(chain):
+    with use(MANIFEST):
+        collect()
+        first = named()
+        assert set(staticfiles_storage.names()) == first
+        (chain / "dot.png").write_bytes(b"\x89PNG another dot")
+        collect()
+        assert len(named() - first) == 6  # all names but that of big.bin
+        assert set(staticfiles_storage.names()) == first | named()
+
+
+class Keeping(MogileFSManifestStaticStorage):
+    keep_intermediate_files = True
+
+
+def test_what_a_subclass_keeps_of_names_on_the_way_stays(chain):
+    with use(f"{__name__}.Keeping"):
+        collect()
+        assert set(staticfiles_storage.names()) > named()
 
 
 def test_a_storage_whose_files_could_not_be_hashed_is_as_ever(sources):
