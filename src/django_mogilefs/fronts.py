@@ -160,9 +160,11 @@ class Perlbal(Front):
         return headers
 
 
-_KEPT_BY_PERLBAL = (
-    "Content-Type ETag Last-Modified Cache-Control Content-Disposition "
-    "Content-Security-Policy X-Content-Type-Options Accept-Ranges"
+_KEPT_BY_PERLBAL = (  # those that nginx and Caddy give back; a cookie is nobody else's
+    "Accept-Ranges Access-Control-Allow-Origin Cache-Control Content-Disposition "
+    "Content-Security-Policy Content-Type Cross-Origin-Opener-Policy "
+    "Cross-Origin-Resource-Policy ETag Expires Last-Modified Referrer-Policy "
+    "Strict-Transport-Security Vary X-Content-Type-Options X-Frame-Options"
 )
 
 

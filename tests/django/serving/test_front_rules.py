@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from django_mogilefs.fronts import FRONTS
+from django_mogilefs.fronts import FRONTS, Handover, Perlbal, Replica
 from django_mogilefs.http import format_date
 from tests.support.scripted import Asked, Scripted, scripted
 from tests.support.servers import Addresses, Reply, fetch, running_front
@@ -347,6 +347,23 @@ def test_the_sites_headers_reach_the_browser(sender: str, stage: Stage) -> None:
     assert (reply.status, reply.body) == (200, sender.encode())
     assert {name: reply.headers.get(name.lower()) for name in CARRIED} == CARRIED
     assert stage.internal(reply) == set()
+
+
+def test_the_sites_headers_reach_the_browser_from_perlbals_cache_too(tmp_path: Path) -> None:
+    with scripted(b"site") as site, scripted(b"first") as first:
+        replica = Replica(first.address, FID)
+        file = Handover([replica], None, len(b"first"), None, {}, public=True)
+        told = Perlbal(cache_for=600).hand_over(file) or {}
+        site.script([*CARRIED.items(), ("Set-Cookie", "a=b"), *told.items()])
+        first.script([*OF_STORAGE.items()])
+        with running_front("perlbal", tmp_path, Addresses(site.address, first.address)) as front:
+            asked, remembered = (fetch(front, "/file") for _ in range(2))
+    for reply in (asked, remembered):
+        assert (reply.status, reply.body) == (200, b"first")
+        assert {name: reply.headers.get(name.lower()) for name in CARRIED} == CARRIED
+    assert len(site.asked) == 1
+    assert asked.headers["set-cookie"] == "a=b"
+    assert "set-cookie" not in remembered.headers
 
 
 @pytest.mark.parametrize("sender", ["first", "second"])
