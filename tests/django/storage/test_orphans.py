@@ -113,6 +113,21 @@ def test_what_may_belong_to_a_row_that_is_not_committed_is_left_alone(aliases, m
     assert sorted(storages["default"].names()) == ["lost.png", "young.png"]
 
 
+@every_database
+def test_the_age_may_come_from_who_calls_the_command(aliases):
+    fill("default", "orphan.png")
+    assert "1 others left alone" in run("mogilefs_orphans", min_age=60)
+    assert "1 orphans listed" in run("mogilefs_orphans", min_age=0)
+
+
+@pytest.mark.parametrize("age", [-1, "x", 10**20, float("nan"), None])
+def test_what_is_no_age_is_told_in_a_line(age):
+    with pytest.raises(CommandError, match="--min-age"):
+        run("mogilefs_orphans", f"--min-age={age}")
+    with pytest.raises(CommandError, match="--min-age"):
+        run("mogilefs_orphans", min_age=age)
+
+
 def copies(node: Node, key: str) -> list[Path]:
     """Where a key's two copies are on disk, once both are there."""
     paths = storages["default"].client.paths

@@ -44,20 +44,21 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--min-age",
-            type=_seconds,
-            default=UPLOAD_TIME,
+            type=int,
+            default=int(UPLOAD_TIME.total_seconds()),
             metavar="SECONDS",
             help="leave keys alone that were stored since then: the row that refers to one may not"
-            f" be committed yet ({UPLOAD_TIME.total_seconds():.0f})",
+            " be committed yet (%(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        age = _age(options["min_age"])
         try:
-            self._compare(options)
+            self._compare(options, age)
         except MogileFSError as error:
             raise CommandError(str(error)) from error
 
-    def _compare(self, options: dict[str, Any]) -> None:
+    def _compare(self, options: dict[str, Any], age: timedelta) -> None:
         orphans = young = missing = 0
         places = _places()
         for place, referring in places.items():
@@ -67,7 +68,7 @@ class Command(BaseCommand):
             spared = (*options["exclude"], *_static_prefixes(place.domain))
             unknown = [key for key in keys - references.keys() if not key.startswith(spared)]
             for key in _still_unknown(unknown, place, places):
-                if _is_old(client, key, options["min_age"]):
+                if _is_old(client, key, age):
                     self._orphan(client, key, options["delete"])
                     orphans += 1
                 else:
@@ -187,12 +188,15 @@ def _is_old(client: Client, key: str, age: timedelta) -> bool:
         return False
 
 
-def _seconds(text: str) -> timedelta:
-    """From the command line; 0 or more."""
-    seconds = timedelta(seconds=int(text))
-    if seconds < timedelta():
-        raise ValueError(text)
-    return seconds
+def _age(seconds: Any) -> timedelta:
+    """From the command line, or from whoever called the command; CommandError where it is none."""
+    try:
+        age = timedelta(seconds=seconds)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CommandError(f"--min-age: {seconds!r} is no age in seconds ({error})") from error
+    if age < timedelta():
+        raise CommandError(f"--min-age: {seconds} is less than 0")
+    return age
 
 
 def _delete(client: Client, key: str) -> None:
