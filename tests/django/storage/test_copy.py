@@ -143,6 +143,13 @@ def test_a_journal_spares_comparing_again(aliases, tmp_path):
     assert "1 copied, 0 failed" in run("mogilefs_copy", "disk", "default", "--list", journal)
 
 
+def test_options_may_come_from_who_calls_the_command(aliases, tmp_path):
+    fill("disk", "a.txt")
+    options = {"list": "", "workers": 2, "journal": str(tmp_path / "journal")}
+    assert run("mogilefs_copy", "disk", "default", **options) == "1 copied, 0 failed\n"
+    assert run("mogilefs_copy", "disk", "default", **options) == "nothing, 0 failed\n"
+
+
 def test_what_was_only_copied_before_is_deleted_when_that_is_asked_for(aliases, tmp_path):
     fill("disk", "a.txt", "b.txt")
     copy = ["mogilefs_copy", "disk", "default", f"--journal={tmp_path / 'journal'}", "--list"]

@@ -71,7 +71,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         source, destination = (_storage(options[name]) for name in ("source", "destination"))
-        journal = Journal(options["journal"])
+        noted = options["journal"]  # from call_command it may be text
+        journal = Journal(None if noted is None else Path(noted))
         try:
             found = list(self._names(source, destination, options))
         except (MogileFSError, OSError, SuspiciousFileOperation) as error:
