@@ -3,10 +3,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mogilefs import Client
+from mogilefs import Client, wire
+from mogilefs.listing import PAGE
+from tests.support.misbehaving import Behaviour, Cluster, Connection, TinyTracker
 
 from .conftest import Run
 
@@ -223,6 +226,34 @@ def test_rm_deletes_more_than_it_lines_up(run: Run, client: Client):
         client.store(f"t/{number}", b"")
     assert run("rm", "-r", "t", "-j", "2").code == 0
     assert list(client.keys()) == []
+
+
+def cannot_list_more_of(prefix: str) -> Behaviour:
+    """The tracker gives one page of the keys below ``prefix``, and then an error."""
+
+    def behaviour(connection: Connection, request: Any, proper: bytes) -> None:
+        if request.args["prefix"] == prefix and "after" in request.args:
+            error = wire.Err("failure", "the database is busy", request.args["callid"])
+            connection.send(wire.encode_reply(error))
+        else:
+            connection.send(proper)
+
+    return behaviour
+
+
+def test_rm_goes_on_with_the_next_tree_where_one_cannot_be_listed(run: Run):
+    cluster = Cluster()
+    tracker = TinyTracker(cluster)
+    for number in range(PAGE):
+        cluster.add(f"a/{number:04}", b"")
+    cluster.add("b/1", b"")
+    tracker.on["list_keys"] = cannot_list_more_of("a/")
+    ended = run("--trackers", tracker.address, "--domain=d", "rm", "-r", "a", "b")
+    tracker.stop()
+    assert ended.code == 1
+    assert "the database is busy" in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert not cluster.files
 
 
 def test_class_sets_the_class_of_keys(run: Run, client: Client):

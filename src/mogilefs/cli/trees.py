@@ -49,22 +49,25 @@ def _size_below(root: Path) -> int:
 
 
 def get_tree(transfers: Transfers, prefix: str, target: Path, jobs: int) -> None:
-    """Fetch every key below ``prefix`` into ``target``. KeyNotFound if there is none."""
+    """Fetch every key below ``prefix`` into ``target``. Raises Failures, also if there is none."""
     if transfers.progress.visible:
         transfers.progress.files = sum(1 for _ in transfers.client.keys(prefix))
     tally = Tally()
-    _some(run(_gets(transfers, prefix, target), transfers, jobs, tally), prefix)
+    run(_some(_gets(transfers, prefix, target), prefix), transfers, jobs, tally)
     tally.settle()
 
 
 def remove_tree(transfers: Transfers, prefix: str, jobs: int, tally: Tally) -> None:
-    """Delete every key below ``prefix``. KeyNotFound if there is none."""
+    """Delete every key below ``prefix``. Where there is none a KeyNotFound is noted."""
     delete = transfers.client.delete
     tasks = ((key, partial(delete, key)) for key in transfers.client.keys(prefix))
-    _some(run(tasks, transfers, jobs, tally), prefix)
+    run(_some(tasks, prefix), transfers, jobs, tally)
 
 
-def _some(count: int, prefix: str) -> None:
+def _some(tasks: Iterable[Task], prefix: str) -> Iterator[Task]:
+    count = 0
+    for count, task in enumerate(tasks, 1):  # noqa: B007 - how many there were in the end
+        yield task
     if not count:
         raise KeyNotFound("unknown_key", "nothing below it", "list_keys", prefix)
 
@@ -102,24 +105,24 @@ def local_path(target: Path, name: str) -> Path:
     return target.joinpath(*parts)
 
 
-def run(tasks: Iterable[Task], transfers: Transfers, jobs: int, tally: Tally) -> int:
-    """Run the tasks, ``jobs`` at a time, and return how many there were.
+def run(tasks: Iterable[Task], transfers: Transfers, jobs: int, tally: Tally) -> None:
+    """Run the tasks, ``jobs`` at a time.
 
-    A failure is told on stderr at once and noted in ``tally``, and the others go on.
+    A failure, also to tell what more is to be done, is told on stderr at once and noted in
+    ``tally``, and the others go on.
     """
     running: dict[Future[None], str] = {}
-    count = 0
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            for count, (name, task) in enumerate(tasks, 1):  # noqa: B007 - the last is the answer
-                running[pool.submit(task)] = name
-                _collect(running, tally, leave=jobs * WAITING_PER_JOB)
+            with tally.noting():
+                for name, task in tasks:
+                    running[pool.submit(task)] = name
+                    _collect(running, tally, leave=jobs * WAITING_PER_JOB)
             _collect(running, tally, leave=0)
         except BaseException:
             transfers.end()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return count
 
 
 def _puts(transfers: Transfers, root: Path, prefix: str, tally: Tally) -> Iterator[Task]:
