@@ -343,6 +343,22 @@ def test_rm_of_a_tree_deletes_also_what_ends_in_a_slash(fs):
             fs.rm(missing, recursive=True)
 
 
+@pytest.mark.parametrize(
+    "paths",
+    [
+        "files/d/**",
+        "files/d*",
+        "files/**",
+        ["files/d", "files/d/e", "files/d/e/2", "files/d.txt"],
+        ["files/d/e", "files/missing", "files/d", "files/d.txt"],
+    ],
+)
+def test_rm_of_trees_that_lie_in_each_other(fs, paths):
+    fs.pipe({"files/d/1": b"1", "files/d/e/2": b"2", "files/d/e/3": b"3", "files/d.txt": b""})
+    fs.rm(paths, recursive=True)
+    assert fs.find("files") == (["files/d.txt"] if paths == "files/d/**" else [])
+
+
 def test_a_file_s_identity_changes_with_its_bytes(fs):
     fs.pipe("files/k", b"1")
     before = fs.ukey("files/k")

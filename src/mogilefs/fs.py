@@ -24,6 +24,7 @@ from fsspec.utils import isfilelike  # type: ignore[import-untyped]  # has no ty
 from .client import Client
 from .errors import ConfigurationError, DomainNotFound, InvalidKey, KeyNotFound
 from .fs_files import Compressing, Text, Uncommitted
+from .fs_paths import directories, outermost
 from .levels import level
 from .localfiles import replacing
 
@@ -141,30 +142,32 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     ) -> None:
         """Delete files, or with ``recursive`` trees: every key that begins with the path and ``/``.
 
-        FileNotFoundError for what is not there.
+        FileNotFoundError for a file that is not there, and where there is none of the trees.
         """
         if recursive and maxdepth is None:
-            for found in self.expand_path(path):
-                self._rm_tree(found)
+            were_there = [self._rm_tree(tree) for tree in outermost(self.expand_path(path))]
+            if not any(were_there):
+                raise FileNotFoundError(path)
             return
         gone_with_its_files = (FileNotFoundError, IsADirectoryError) if recursive else ()
         for found in reversed(self.expand_path(path, recursive=recursive, maxdepth=maxdepth)):
             with suppress(*gone_with_its_files):
                 self.rm_file(found)
 
-    def _rm_tree(self, path: str) -> None:
-        """Also of keys that end in a slash, which stand for no file here."""
+    def _rm_tree(self, path: str) -> bool:
+        """Also of keys that end in a slash, which stand for no file here. Whether it was there."""
         if not path:
             for domain in self.ls(path, detail=False):
                 self._rm_tree(domain)
-            return
+            return True
         if not self.exists(path):
-            raise FileNotFoundError(path)
+            return False
         domain, key = _split(path)
         client = self.client(domain)
         for each in chain([key] if key else [], client.keys(f"{key}/" if key else "")):
             with suppress(KeyNotFound):
                 client.delete(each)
+        return True
 
     def rm_file(self, path: str) -> None:
         """Delete a file; FileNotFoundError if it is none."""
@@ -347,7 +350,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
                 if not name.endswith("/"):
                     found[name] = False
                 if withdirs:
-                    found.update(dict.fromkeys(_directories(name, path), True))
+                    found.update(dict.fromkeys(directories(name, path), True))
         return found
 
     def _entries(self, found: Iterable[tuple[str, bool]]) -> Iterator[dict[str, Any]]:
@@ -396,11 +399,3 @@ def _split(path: str) -> tuple[str, str]:
 
 def _directory(path: str) -> dict[str, Any]:
     return {"name": path, "type": "directory", "size": 0}
-
-
-def _directories(name: str, top: str) -> Iterator[str]:
-    """The directories that a file's path lies in, down from ``top`` and with it."""
-    end = len(top)
-    while end > 0:
-        yield name[:end]
-        end = name.find("/", end + 1)

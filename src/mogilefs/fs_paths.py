@@ -1,0 +1,22 @@
+"""How paths of fsspec, a domain, a slash and a key, lie in each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from re import finditer
+
+
+def directories(name: str, top: str) -> Iterator[str]:
+    """The directories that a file's path lies in, down from ``top`` and with it."""
+    end = len(top)
+    while end > 0:
+        yield name[:end]
+        end = name.find("/", end + 1)
+
+
+def outermost(paths: list[str]) -> list[str]:
+    """Those that lie below no other."""
+    tops = set(paths)
+    return [
+        path for path in paths if tops.isdisjoint(path[: at.start()] for at in finditer("/", path))
+    ]
