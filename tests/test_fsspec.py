@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import io
 import pickle
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -241,6 +242,13 @@ def test_a_fetch_that_fails_leaves_the_local_file_as_it_was(fs, tmp_path):
     with (tmp_path / "open").open("wb") as file:
         fs.get_file("files/d/k", file)
     assert (tmp_path / "open").read_bytes() == b"new"
+
+
+def test_a_file_is_fetched_into_one_that_is_open(fs):
+    fs.pipe("files/k", b"content")
+    target = io.BytesIO()
+    fs.get_file("files/k", outfile=target)
+    assert target.getvalue() == b"content"
 
 
 def test_what_is_piped_is_a_part_of_the_transaction(fs):

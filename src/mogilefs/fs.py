@@ -240,7 +240,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     def get_file(
         self,
         rpath: str,
-        lpath: Any,
+        lpath: Any = None,
         callback: Any = DEFAULT_CALLBACK,
         outfile: Any = None,
         **kwargs: Any,
