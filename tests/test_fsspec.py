@@ -211,11 +211,17 @@ def test_a_transaction_stores_all_or_nothing(fs):
     assert not fs.exists("files/b")
 
 
-def test_a_file_whose_block_raises_is_no_part_of_the_transaction(fs):
+@pytest.mark.parametrize("compression", [None, "gzip"])
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_a_file_whose_block_raises_is_no_part_of_the_transaction(fs, mode, compression):
+    half = b"half" if mode == "wb" else "half"
     with fs.transaction:
-        with suppress(ZeroDivisionError), fs.open("files/a", "wb") as file:
-            file.write(b"half")
-            file.write(b"half" * (1 // 0))
+        with (
+            suppress(ZeroDivisionError),
+            fs.open("files/a", mode, compression=compression) as file,
+        ):
+            file.write(half)
+            file.write(half * (1 // 0))
         fs.pipe("files/b", b"b")
     assert fs.find("files") == ["files/b"]
 

@@ -40,8 +40,9 @@ class Uncommitted(Discardable):
             self.discard()
 
     def discard(self) -> None:
-        """Forget the file."""
+        """Forget the file, closed or not."""
         self._writer.discard()
+        self.close()
 
 
 class Compressing(Discardable):
