@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -51,12 +52,19 @@ class Spool:
         self.file: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
             max_size=max_size or 1
         )
-        self._pid = os.getpid()
+        self._forgotten = weakref.finalize(self, _forget, self.file, os.getpid())
 
     def close(self) -> None:
-        """Forget it. In a fork's child the parent's file stays as it is."""
-        on_disk = self.file.name
-        if self._pid != os.getpid() and isinstance(on_disk, int):
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), on_disk)  # where this process's copy of the buffer goes
-        self.file.close()
+        """Forget it, as is also done when nobody has it any more or the process ends.
+
+        In a fork's child the parent's file stays as it is.
+        """
+        self._forgotten()
+
+
+def _forget(file: tempfile.SpooledTemporaryFile[bytes], owner: int) -> None:
+    on_disk = file.name
+    if owner != os.getpid() and isinstance(on_disk, int):
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), on_disk)  # where this process's copy of the buffer goes
+    file.close()

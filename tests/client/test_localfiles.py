@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from mogilefs.localfiles import Spool
@@ -15,6 +18,23 @@ def test_no_more_is_in_memory_than_was_said(bound: int, in_memory: int) -> None:
     spool.file.write(b"x")
     assert is_on_disk(spool)
     spool.close()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_fork_that_closes_twice_keeps_its_own_files(tmp_path: Path) -> None:
+    spool = Spool(1)
+    spool.file.write(b"xx")
+    child = os.fork()
+    if child == 0:
+        spool.close()
+        files = [(tmp_path / str(number)).open("wb", buffering=0) for number in range(8)]
+        spool.close()
+        for file in files:  # one of them has the number that the temporary file had
+            file.write(b"important")
+        os._exit(0)
+    os.waitpid(child, 0)
+    spool.close()
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"important"] * 8
 
 
 def is_on_disk(spool: Spool) -> bool:

@@ -105,6 +105,38 @@ def test_what_is_being_written_is_not_changed_by_a_fork_that_ends(tiny: Tiny) ->
     assert Client("d", tiny.addresses).read("key") == b"".join(lines)
 
 
+WRITES_AND_FORKS = """
+import asyncio, os, sys
+from mogilefs import AsyncClient
+
+client = AsyncClient("d", sys.argv[1], max_spool=10)
+
+async def begin():
+    file = client.open("key", "wb")
+    await file.write(b"A" * 100)  # goes to the disk
+    await file.write(b"B" * 100)  # waits in the buffer
+    return file
+
+async def end(file):
+    await file.write(b"C" * 100)
+    await file.close()
+
+file = asyncio.run(begin())
+child = os.fork()
+if not child:
+    sys.exit()
+os.waitpid(child, 0)
+asyncio.run(end(file))
+"""
+
+
+def test_what_is_being_written_by_a_task_is_not_changed_by_a_fork_that_ends(tiny: Tiny) -> None:
+    command = [sys.executable, "-c", WRITES_AND_FORKS, tiny.tracker.address]
+    subprocess.run(command, timeout=60, check=True)
+    with Client("d", tiny.addresses) as client:
+        assert client.read("key") == b"A" * 100 + b"B" * 100 + b"C" * 100
+
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_an_async_client_survives_a_fork(tiny: Tiny) -> None:
     tiny.cluster.add("key", b"body")
