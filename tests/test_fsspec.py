@@ -245,6 +245,8 @@ def test_a_fetch_that_fails_leaves_the_local_file_as_it_was(fs, tmp_path):
     fs.get("files/d/k", str(tmp_path / "k"))
     fs.get("files/d", str(tmp_path / "tree"), recursive=True)
     assert (tmp_path / "k").read_bytes() == (tmp_path / "tree" / "k").read_bytes() == b"new"
+    with pytest.raises(IsADirectoryError):
+        fs.get_file("files/d/k", f"{tmp_path}/missing/")
     with (tmp_path / "open").open("wb") as file:
         fs.get_file("files/d/k", file)
     assert (tmp_path / "open").read_bytes() == b"new"

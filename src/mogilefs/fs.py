@@ -250,7 +250,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             super().get_file(rpath, lpath, callback, outfile, **kwargs)
             return
         Path(lpath).parent.mkdir(parents=True, exist_ok=True)
-        with replacing(Path(lpath)) as file:
+        with replacing(lpath) as file:
             super().get_file(rpath, file, callback, **kwargs)
 
     def modified(self, path: str) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -13,35 +14,43 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def is_special(target: Path) -> bool:
+def is_special(target: str | os.PathLike[str]) -> bool:
     """Whether a device, a pipe or a directory is there: nothing that a file could replace."""
-    return target.exists() and not target.is_file()
+    return os.path.exists(target) and not os.path.isfile(target)
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
+def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file to write that becomes ``target`` at the end of the block, if nothing was raised.
 
     It has the permissions of the file that it replaces. What is special is written to as it is.
+    Raises OSError.
     """
     if is_special(target):
-        with target.open("wb") as file:
+        with open(target, "wb") as file:
             yield file
         return
-    target = target.resolve()  # a symbolic link stays, what it points to is replaced
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    place = _place(target)
+    part = place.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
             yield file
-        if target.exists():
-            shutil.copymode(target, part)
-        part.replace(target)
+        if place.exists():
+            shutil.copymode(place, part)
+        part.replace(place)
     except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink()
         if isinstance(error, OSError) and error.filename == str(part):
-            error.filename = str(target)
+            error.filename = str(place)
         raise
+
+
+def _place(target: str | os.PathLike[str]) -> Path:
+    """What a symbolic link points to, which stays; links in a circle point to nothing else."""
+    if os.path.basename(target) in ("", os.curdir, os.pardir):  # as with a slash at its end
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(target))
+    return Path(os.path.realpath(target))
 
 
 class Spool:

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
-from pathlib import Path
 from typing import BinaryIO
 
 from .config import Config, check_checksum
@@ -265,14 +264,14 @@ class Operations:
         download = self.reading(key)
         try:
             chunk = yield from download.read()
-            with (yield from self._target(Path(path))) as file:
+            with (yield from self._target(path)) as file:
                 while chunk:
                     yield partial(self.network.call, file.write, chunk)
                     chunk = yield from download.read()
         finally:
             download.close()
 
-    def _target(self, path: Path) -> Op[AbstractContextManager[BinaryIO]]:
+    def _target(self, path: str | os.PathLike[str]) -> Op[AbstractContextManager[BinaryIO]]:
         if is_special(path):  # opening a pipe waits for its reader
             special: BinaryIO = yield partial(self.network.call, open, path, "wb")
             return special

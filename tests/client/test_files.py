@@ -577,6 +577,28 @@ def test_a_download_keeps_links_and_permissions(client: Any, name: str, tmp_path
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_download_replaces_a_link_that_leads_in_a_circle(
+    client: Any, name: str, tmp_path: Path
+) -> None:
+    client.store(name, BODY)
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    client.download(name, tmp_path / "link")
+    assert (tmp_path / "link").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("path", ["", ".", "missing/", "missing/.", "missing/..", "file/"])
+def test_a_download_is_never_a_directory(
+    client: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    client.store(name, BODY)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(IsADirectoryError):
+        client.download(name, path)
+    assert os.listdir() == ["file"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
 def test_a_download_into_a_pipe(client: Any, name: str, tmp_path: Path) -> None:
     client.store(name, b"bytes")
     os.mkfifo(tmp_path / "pipe")
