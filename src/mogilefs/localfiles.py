@@ -7,9 +7,11 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,8 +25,8 @@ def is_special(target: str | os.PathLike[str]) -> bool:
 def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file to write that becomes ``target`` at the end of the block, if nothing was raised.
 
-    It has the permissions of the file that it replaces. What is special is written to as it is.
-    Raises OSError.
+    It has the permissions of the file that it replaces, and no wider ones before. What is special
+    is written to as it is. Raises OSError.
     """
     if is_special(target):
         with open(target, "wb") as file:
@@ -33,7 +35,7 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     place = _place(target)
     part = place.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with part.open("xb") as file:
+        with _created(part, place) as file:
             yield file
         if place.exists():
             shutil.copymode(place, part)
@@ -44,6 +46,12 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         if isinstance(error, OSError) and error.filename == str(part):
             error.filename = str(place)
         raise
+
+
+def _created(part: Path, place: Path) -> BinaryIO:
+    """Nobody may open it who may not open what it is to replace, from the first moment."""
+    mode = stat.S_IMODE(place.stat().st_mode) & 0o777 if place.exists() else 0o666
+    return open(part, "xb", opener=partial(os.open, mode=mode))
 
 
 def _place(target: str | os.PathLike[str]) -> Path:

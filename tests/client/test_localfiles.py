@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from mogilefs.localfiles import Spool
+from mogilefs.localfiles import Spool, replacing
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o664, 0o4755])
+def test_what_replaces_a_file_lies_open_to_nobody_else_meanwhile(tmp_path: Path, mode: int) -> None:
+    target = tmp_path / "file"
+    target.touch()
+    target.chmod(mode)
+    with replacing(target) as file:
+        file.write(b"new")
+        meanwhile = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+    assert meanwhile & ~(mode & 0o777) == 0
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+    assert target.read_bytes() == b"new"
+
+
+def test_a_new_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    with replacing(tmp_path / "file"):
+        pass
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
 
 
 @pytest.mark.parametrize(("bound", "in_memory"), [(0, 1), (1, 1), (1000, 1000)])
