@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import shutil
 import stat
 import tempfile
+import threading
 import weakref
 from collections.abc import Iterator
 from functools import partial
@@ -59,6 +61,54 @@ def _place(target: str | os.PathLike[str]) -> Path:
     if os.path.basename(target) in ("", os.curdir, os.pardir):  # as with a slash at its end
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(target))
     return Path(os.path.realpath(target))
+
+
+class SpecialFile:
+    """A pipe or a device to write to, and its own context: what waits there are threads only.
+
+    It is opened by the first ``write``. Nothing is buffered that closing would have to flush.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        self._file: io.FileIO | None = None
+        self._busy = threading.Lock()
+        self._over = False
+
+    def write(self, data: bytes) -> None:
+        """Write all of ``data``, unless it is closed meanwhile; may wait as long as a reader does.
+
+        Raises OSError.
+        """
+        try:
+            with self._busy:
+                self._write(data)
+        finally:
+            if self._over:
+                self.close()
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = io.FileIO(self._path, "w")
+        left = memoryview(data)
+        while left and not self._over:
+            left = left[self._file.write(left) :]
+
+    def close(self) -> None:
+        """Write no more. This never waits: a write that does closes the file when it ends."""
+        self._over = True
+        if self._busy.acquire(blocking=False):
+            try:
+                if self._file is not None:
+                    self._file.close()
+            finally:
+                self._busy.release()
+
+    def __enter__(self) -> SpecialFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
 
 class Spool:

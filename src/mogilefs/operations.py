@@ -23,7 +23,7 @@ from .errors import (
     StorageUnavailable,
 )
 from .http1 import Http, Response
-from .localfiles import is_special, replacing
+from .localfiles import SpecialFile, is_special, replacing
 from .models import (
     FileInfo,
     Found,
@@ -264,18 +264,12 @@ class Operations:
         download = self.reading(key)
         try:
             chunk = yield from download.read()
-            with (yield from self._target(path)) as file:
-                while chunk:
+            with _target(path) as file:
+                yield partial(self.network.call, file.write, chunk)
+                while chunk := (yield from download.read()):
                     yield partial(self.network.call, file.write, chunk)
-                    chunk = yield from download.read()
         finally:
             download.close()
-
-    def _target(self, path: str | os.PathLike[str]) -> Op[AbstractContextManager[BinaryIO]]:
-        if is_special(path):  # opening a pipe waits for its reader
-            special: BinaryIO = yield partial(self.network.call, open, path, "wb")
-            return special
-        return replacing(path)  # in no thread, where it could outlive a cancellation
 
     # Storing
 
@@ -349,6 +343,11 @@ class Operations:
         algorithm = checksum or self.config.checksum or ("MD5" if verify else None)
         check_checksum(algorithm)
         return algorithm
+
+
+def _target(path: str | os.PathLike[str]) -> AbstractContextManager[BinaryIO | SpecialFile]:
+    """A file on disk is opened in no thread, where it could outlive a cancellation."""
+    return SpecialFile(path) if is_special(path) else replacing(path)
 
 
 def _room_for(size: int) -> io.BytesIO:

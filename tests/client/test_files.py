@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import pickle
+import select
 import shutil
 import threading
 import zipfile
@@ -599,13 +600,15 @@ def test_a_download_is_never_a_directory(
     assert (tmp_path / "file").read_bytes() == b"old"
 
 
-def test_a_download_into_a_pipe(client: Any, name: str, tmp_path: Path) -> None:
-    client.store(name, b"bytes")
+@pytest.mark.parametrize("content", [b"bytes", b""])
+def test_a_download_into_a_pipe(client: Any, name: str, tmp_path: Path, content: bytes) -> None:
+    client.store(name, content)
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     with open(reader, "rb") as pipe:
         client.download(name, tmp_path / "pipe")
-        assert pipe.read() == b"bytes"
+        assert select.select([pipe], [], [], 0)[0]  # a reader that waits hears of the end
+        assert pipe.read() == content
     assert os.listdir(tmp_path) == ["pipe"]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import pickle
+import select
 import socket
 import subprocess
 import sys
@@ -277,6 +279,79 @@ def test_a_cancelled_download_leaves_nothing(tiny: Tiny, tmp_path: Path) -> None
 
     asyncio.run(main())
     assert list(tmp_path.iterdir()) == []
+
+
+class Stalling:
+    """The reader of a pipe, which reads nothing until it may, or after some seconds.
+
+    ``read`` then gives whether it might, and how many bytes there were in all.
+    """
+
+    def __init__(self, path: Path, threads: ThreadPoolExecutor) -> None:
+        os.mkfifo(path)
+        self._reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self._writer = os.open(path, os.O_WRONLY)
+        self.room = fcntl.fcntl(self._reader, fcntl.F_GETPIPE_SZ)
+        self.may = threading.Event()
+        self.read = threads.submit(self._read)
+
+    def is_full(self) -> bool:
+        return not select.select([], [self._writer], [], 0)[1]
+
+    def _read(self) -> tuple[bool, int]:
+        might = self.may.wait(5)
+        os.close(self._writer)
+        os.set_blocking(self._reader, True)
+        with open(self._reader, "rb") as pipe:
+            return might, len(pipe.read())
+
+
+def test_a_cancelled_download_waits_for_no_reader_of_a_pipe(tiny: Tiny, tmp_path: Path) -> None:
+    tiny.cluster.add("key", bytes(2**20))
+
+    async def main(pipe: Stalling) -> None:
+        async with AsyncClient("d", tiny.addresses) as client:
+            downloading = asyncio.create_task(client.download("key", tmp_path / "pipe"))
+            while not pipe.is_full():
+                await asyncio.sleep(0)
+            downloading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await downloading
+            pipe.may.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        pipe = Stalling(tmp_path / "pipe", threads)
+        asyncio.run(main(pipe))
+        might, size = pipe.read.result()
+    assert might
+    assert size < 2**20
+
+
+def test_the_event_loop_goes_on_while_a_pipe_takes_no_more(tiny: Tiny, tmp_path: Path) -> None:
+    full = threading.Event()
+
+    def in_two_parts(connection: Connection, request: Any, proper: bytes) -> None:
+        connection.send(proper[:-100])
+        full.wait(5)
+        connection.send(proper[-100:])
+
+    async def main(pipe: Stalling) -> None:
+        async with AsyncClient("d", tiny.addresses) as client:
+            downloading = asyncio.create_task(client.download("key", tmp_path / "pipe"))
+            while not pipe.is_full():
+                await asyncio.sleep(0)
+            full.set()
+            await asyncio.wait([downloading], timeout=0.2)  # the end waits for the reader
+            pipe.may.set()
+            await downloading
+
+    with ThreadPoolExecutor(1) as threads:
+        pipe = Stalling(tmp_path / "pipe", threads)
+        tiny.cluster.add("key", bytes(pipe.room + 100))
+        for storage in tiny.storages:
+            storage.on["GET"] = in_two_parts
+        asyncio.run(main(pipe))
+        assert pipe.read.result() == (True, pipe.room + 100)
 
 
 def test_the_event_loop_goes_on_while_a_client_waits(tiny: Tiny) -> None:
