@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import Parameter, signature
-from pathlib import PurePosixPath
 from types import FunctionType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -106,8 +105,8 @@ def location(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a text")  # noqa: TRY004 - one kind of error for all options
     prefix = value.strip("/")
-    if "\\" in prefix or ".." in PurePosixPath(prefix).parts:
-        raise ValueError("must be a prefix for keys without '..' and backslashes")
+    if "\\" in prefix or (prefix and not {".", "..", ""}.isdisjoint(prefix.split("/"))):
+        raise ValueError("must be a prefix for keys without '.', '..', '//' and backslashes")
     return prefix
 
 

@@ -34,6 +34,7 @@ class MogileFSStaticStorage(MogileFSStorage):
 
     base_url: str | None = option(conf.base_url, settings=("STATIC_URL",))
     file_overwrite = True
+    querystring_auth = False  # the setting is about uploads; a signature in a CSS file would end
 
 
 class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage):  # type: ignore[misc]  # the mixin's url() takes one argument more, as Django's does

@@ -11,7 +11,12 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from django_mogilefs.static import HELD_IN_MEMORY, MogileFSManifestStaticStorage
+from django_mogilefs.static import (
+    HELD_IN_MEMORY,
+    MogileFSManifestStaticStorage,
+    MogileFSStaticStorage,
+)
+from django_mogilefs.storage import MogileFSStorage
 from mogilefs import ClassNotFound
 from mogilefs.node import Node
 
@@ -183,3 +188,11 @@ def test_a_storage_whose_files_could_not_be_hashed_is_as_ever(sources):
 def test_making_a_manifest_storage_asks_nothing():
     with use(MANIFEST, trackers=["127.0.0.1:1"]):
         assert staticfiles_storage.location == "static"
+
+
+def test_static_files_are_not_signed_because_uploads_are(settings):
+    settings.MOGILEFS_QUERYSTRING_AUTH = True
+    assert MogileFSStorage(base_url="/m/").url("a.css").startswith("/m/a.css?expires=")
+    assert MogileFSStaticStorage().url("a.css") == "/static/a.css"
+    signed = MogileFSStaticStorage(querystring_auth=True)
+    assert signed.url("a.css").startswith("/static/a.css?expires=")
