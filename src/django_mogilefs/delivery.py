@@ -23,6 +23,7 @@ from .clients import get_async_client
 from .conf import Configured, option
 from .fronts import Front, Handover, LocalDirectories, LocalFile, Replica, make_front
 from .pathcache import Absent, PathCache, Place
+from .project import signed_prefixes
 from .replies import ACTIVE_TYPES, Policy, Reply
 from .storage import MogileFSStorage
 
@@ -68,10 +69,16 @@ class Delivery:
     """What every key begins with; empty where all of the domain is served."""
     signed: bool
     """Whether addresses have to carry a signature."""
+    signed_below: tuple[str, ...]
+    """What the keys of other storages of the domain begin with whose addresses have to."""
     cache: PathCache | None
     front: Front | None
     local: LocalDirectories
     policy: Policy
+
+    def is_signed(self, key: str) -> bool:
+        """Whether the key's address has to carry a signature."""
+        return self.signed or key.startswith(self.signed_below)
 
     def find(self, key: str) -> tuple[Place, bool]:
         """Where a key's bytes lie, and whether that was only remembered.
@@ -162,11 +169,17 @@ def _put_together(storage: MogileFSStorage, options: tuple[tuple[str, Any], ...]
         domain=storage.domain,
         prefix=f"{storage.location}/" if storage.location else "",
         signed=storage.querystring_auth,
+        signed_below=_signed_below(storage.domain),
         cache=storage.places,
         front=front,
         local=local,
         policy=policy,
     )
+
+
+@lru_cache(maxsize=256)
+def _signed_below(domain: str) -> tuple[str, ...]:
+    return tuple(signed_prefixes(domain))
 
 
 @lru_cache(maxsize=256)
@@ -210,8 +223,8 @@ def _thawed(value: Any) -> Any:
 
 def _start_anew(*, setting: str, **_: Any) -> None:
     if setting.startswith("MOGILEFS_") or setting in _OTHER_SETTINGS:
-        _remembered.cache_clear()
-        _presented.cache_clear()
+        for memory in (_remembered, _presented, _signed_below):
+            memory.cache_clear()
 
 
 _OTHER_SETTINGS = {"STORAGES", "DEFAULT_FILE_STORAGE", "MEDIA_URL", "SERVE_WITH_PERLBAL"}

@@ -53,6 +53,17 @@ def storage_uses() -> list[StorageUse]:
     return [*_aliases(), *_fields()]
 
 
+def signed_prefixes(domain: str) -> Iterator[str]:
+    """What keys of the domain begin with whose storage signs their addresses."""
+    asked = ("querystring_auth", "domain", "location")
+    for use in storage_uses():
+        if not all(map(use.is_fixed, asked)):
+            continue  # it may tell something else every time: its own view asks it
+        signed, its_domain, location = map(use.look_up, asked)
+        if signed and its_domain == domain and location:
+            yield f"{location}/"
+
+
 def _aliases() -> Iterator[StorageUse]:
     backends: Any = storages.backends
     for alias, entry in backends.items():

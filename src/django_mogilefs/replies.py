@@ -76,6 +76,8 @@ class Access(NamedTuple):
 
     private: bool = False
     """Not for everybody: no cache that several people share may keep it."""
+    each_time: bool = False
+    """Whether the ground is to be looked at again each time, as ``authorize`` does."""
     expires: int | None = None
     """Seconds for which the address still holds, where its signature is all that opens it."""
     download: bool = False
@@ -157,16 +159,30 @@ def _validators(key: str, what: Representation, policy: Policy, access: Access) 
 def cache_control(key: str, policy: Policy, access: Access) -> str | None:
     """How long which caches may keep the file; a signed one no longer than its address holds."""
     kept = policy.cache_control
-    if access.expires is not None:
-        kept = kept if _forbids_keeping(kept) else f"max-age={access.expires}"
-    elif policy.hashed_keys and HASHED_NAME.search(key):
+    forbidden = not _directives(kept).isdisjoint(_FORBIDDING)
+    if access.expires is not None and not forbidden:
+        kept = f"max-age={access.expires}"
+    elif not (forbidden or access.each_time) and _never_changes(key, policy):
         kept = f"public, max-age={YEAR}, immutable"
     return _made_private(kept) if access.private else kept
 
 
-def _forbids_keeping(kept: str | None) -> bool:
-    directives = {word.strip().lower() for word in (kept or "").split(",")}
-    return not directives.isdisjoint({"no-store", "no-cache"})
+def _never_changes(key: str, policy: Policy) -> bool:
+    return policy.hashed_keys and HASHED_NAME.search(key) is not None
+
+
+def is_for_all(cache_control: str | None) -> bool:
+    """Whether a cache that several people share may keep the file for some time."""
+    return _directives(cache_control).isdisjoint(
+        {"private", "max-age=0", "s-maxage=0", *_FORBIDDING}
+    )
+
+
+_FORBIDDING = frozenset({"no-store", "no-cache"})
+
+
+def _directives(cache_control: str | None) -> set[str]:
+    return {word.strip().lower() for word in (cache_control or "").split(",")}
 
 
 def _made_private(kept: str | None) -> str:
@@ -201,4 +217,5 @@ def content_type(key: str, default: str) -> str:
 
 def is_active(kind: str, active_types: Collection[str]) -> bool:
     """Whether a browser would run it as a page."""
+    kind = kind.partition(";")[0].strip().lower()
     return kind in active_types or kind.endswith("+xml")

@@ -22,18 +22,21 @@ from django.http.response import HttpResponseBase
 from django.views.generic import View
 
 from mogilefs import (
+    DomainNotFound,
     InvalidKey,
     KeyNotFound,
     ProtocolError,
     StorageUnavailable,
+    TrackerError,
     TrackersUnavailable,
+    UnknownCommand,
 )
 
 from .bodies import SMALL, AsyncBody, Body, read_small
 from .conf import UNSET
 from .delivery import Delivery, Options, deliver
 from .pathcache import Place
-from .replies import Access, Reply, answer, refusal
+from .replies import Access, Reply, answer, is_for_all, refusal
 from .signing import verified_expiry
 from .storage import MogileFSStorage
 
@@ -100,17 +103,25 @@ class MogileFSView(View):
         return True
 
     def get(self, request: HttpRequest, key: str) -> HttpResponseBase:
-        # Django's cache of pages would give one visitor's part, or a front's errand, to the next.
-        request._cache_update_cache = False  # type: ignore[attr-defined]  # its mark on a request
         delivery = deliver(self.storage, self._given_options())
         access = self._admit(request, key, delivery)
+        plain = _unwrapped(request)
+        # Django's cache of pages would give one visitor's part, or a front's errand, to the next.
+        plain._cache_update_cache = False  # type: ignore[attr-defined]  # its mark on a request
         if not isinstance(access, Access):
             return access
         try:
-            return _serve(request, key, delivery, access)
+            return _serve(plain, key, delivery, access)
         except (KeyNotFound, InvalidKey):
             return _plain(refusal(404, access))
-        except (TrackersUnavailable, StorageUnavailable, ProtocolError) as error:
+        except (DomainNotFound, UnknownCommand):
+            raise  # waiting does not mend a set-up
+        except (
+            TrackersUnavailable,
+            StorageUnavailable,
+            ProtocolError,
+            TrackerError,
+        ) as error:
             logger.warning("503 for key %r of domain %s: %s", key, delivery.domain, error)
             return _plain(refusal(503, access, Retry_After=str(delivery.policy.retry_after)))
 
@@ -119,15 +130,16 @@ class MogileFSView(View):
     ) -> Access | HttpResponseBase:
         """On what ground the request may have the key, or what it gets instead."""
         expires = None
-        asked_each_time = self._has_own_authorize()
-        if delivery.signed:
+        signed, asked = delivery.is_signed(key), self._has_own_authorize()
+        if signed:
             end = verified_expiry(delivery.domain, key, request.GET)
             if end is None:
                 return _plain(refusal(403, Access(private=True)))
-            if not asked_each_time:
+            if not asked:
                 expires = max(0, end - int(time.time()))
         return _refused(self.authorize, request, key) or Access(
-            private=delivery.signed or asked_each_time or _is_somebody(request),
+            private=signed or asked or _is_somebody(request),
+            each_time=asked,
             expires=expires,
             download=self.as_attachment or _wants_download(request),
             filename=self.filename,
@@ -183,6 +195,12 @@ async def _awaited(verdict: Awaitable[Any]) -> Any:
     return await verdict
 
 
+def _unwrapped(request: HttpRequest) -> HttpRequest:
+    """Django's own request, where it came through Django REST framework."""
+    plain: HttpRequest = getattr(request, "_request", request)
+    return plain
+
+
 def _is_somebody(request: HttpRequest) -> bool:
     """Whether a decorator or a middleware may have let the request through for who it is from."""
     session = getattr(request, "session", None)
@@ -226,7 +244,8 @@ def _respond(
     reply = answer(method, conditions, key, place, delivery.policy, access)
     if reply.span is None:
         return _plain(reply)
-    handed = delivery.hand_over(reply, conditions, replicas, local, public=not access.private)
+    public = not access.private and is_for_all(reply.headers.get("Cache-Control"))
+    handed = delivery.hand_over(reply, conditions, replicas, local, public=public)
     if handed is not None:
         if delivery.front and delivery.front.mark not in request.META:
             _warn_of_no_front(type(delivery.front).__name__)

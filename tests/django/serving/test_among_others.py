@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.test import AsyncClient as AsyncBrowser
 from django.test import Client as Browser
+from django.test import RequestFactory
 from django.urls import path
 from django.views.decorators.cache import cache_page
 from pytest_django import Settings
@@ -38,7 +40,23 @@ def login(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+class Wrapped:
+    """A request as Django REST framework hands it on: attributes of the one within, and more."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+        self.asked_for = "more"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._request, name)
+
+
+def wrapped(request: HttpRequest, key: str) -> HttpResponseBase:
+    return serve_mogilefs_file(Wrapped(request), key)  # type: ignore[arg-type]  # as in REST framework
+
+
 urlpatterns = [
+    path("wrapped/<path:key>", wrapped),
     path("login", login),
     path("files/<path:key>", serve_mogilefs_file),
     path("members/<path:key>", for_members(serve_mogilefs_file)),
@@ -85,6 +103,47 @@ def test_djangos_cache_of_pages_keeps_no_errand_of_a_front(
     parts = {"perlbal": [None] * 3}.get(front, ["bytes=0-1", "none", "bytes=2-3"])
     assert told == [(part, False) for part in parts]
     assert body(again) == (b"" if front == "perlbal" else CONTENT)
+
+
+@pytest.mark.parametrize("kept", ["private", "no-store", "no-cache", "max-age=0"])
+def test_perlbals_cache_keeps_no_more_than_the_file_says(
+    site_settings: Settings, kept: str
+) -> None:
+    site_settings.MOGILEFS_FRONT = "perlbal"
+    site_settings.MOGILEFS_REPROXY_CACHE_FOR = 60
+    assert "X-REPROXY-CACHE-FOR" in get("files").headers
+    site_settings.MOGILEFS_CACHE_CONTROL = kept
+    answer = get("files")
+    assert "X-REPROXY-URL" in answer.headers
+    assert "X-REPROXY-CACHE-FOR" not in answer.headers
+
+
+async def test_a_request_of_rest_framework_is_streamed_under_asgi(client: Client) -> None:
+    client.store(KEY, CONTENT * 1000)
+    reply = await AsyncBrowser().get(f"/wrapped/{KEY}")
+    assert reply.is_async
+    assert b"".join([piece async for piece in reply]) == CONTENT * 1000
+    reply.close()
+
+
+def test_authorize_gets_the_request_as_it_came() -> None:
+    def authorize(request: Any, key: str) -> bool:
+        return bool(request.asked_for == "more")
+
+    request: Any = Wrapped(RequestFactory().get("/"))
+    assert body(serve_mogilefs_file(request, KEY, authorize=authorize)) == CONTENT
+
+
+def test_a_request_of_rest_framework_is_kept_from_the_cache_of_pages(
+    site_settings: Settings,
+) -> None:
+    site_settings.MOGILEFS_FRONT = "nginx"
+    site_settings.MIDDLEWARE = [
+        "django.middleware.cache.UpdateCacheMiddleware",
+        "django.middleware.cache.FetchFromCacheMiddleware",
+    ]
+    assert get("wrapped", HTTP_RANGE="bytes=0-1")["X-Mogile-Range"] == "bytes=0-1"
+    assert get("wrapped")["X-Mogile-Range"] == "none"
 
 
 @pytest.mark.parametrize("place", ["members", "members-class"])

@@ -15,9 +15,13 @@ from urllib.parse import quote, urlsplit
 
 import django
 import pytest
+from django.test import RequestFactory
+from pytest_django import Settings
 
-from mogilefs import Client
+from django_mogilefs.views import serve_mogilefs_file
+from mogilefs import Client, DomainNotFound, wire
 from mogilefs.node import Node
+from tests.support.misbehaving import Cluster, TinyTracker
 from tests.support.proxies import StorageProxy, TrackerProxy, parse
 from tests.support.servers import Addresses, Reply, fetch, running_front, serving_site
 
@@ -316,3 +320,28 @@ def test_slow_readers_pin_no_thread_and_little_memory(
             reader.sendall(b"GET /mogilefs/failures/huge HTTP/1.1\r\nHost: x\r\n\r\n")
             assert reader.recv(10) == b"HTTP/1.1 2"
         whole(fetch(site.address, f"/mogilefs/{KEY}"))
+
+
+@pytest.mark.parametrize("code", ["failure", "db", "no_db"])
+def test_a_tracker_in_trouble_is_a_503(site_settings: Settings, code: str) -> None:
+    with tiny_tracker(site_settings) as tracker:
+        tracker.answer = lambda request: wire.Err(code, "try again")  # type: ignore[method-assign]
+        answer = serve_mogilefs_file(RequestFactory().get("/"), "key")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_a_domain_that_does_not_exist_is_an_error_of_the_set_up(site_settings: Settings) -> None:
+    site_settings.MOGILEFS_DOMAIN = "nowhere"
+    with pytest.raises(DomainNotFound):
+        serve_mogilefs_file(RequestFactory().get("/"), "key")
+
+
+@contextmanager
+def tiny_tracker(site_settings: Settings) -> Iterator[TinyTracker]:
+    tracker = TinyTracker(Cluster())
+    site_settings.MOGILEFS_TRACKERS = [tracker.address]
+    try:
+        yield tracker
+    finally:
+        tracker.stop()

@@ -17,6 +17,7 @@ from django_mogilefs.replies import (
     content_type,
     etag,
     is_active,
+    is_for_all,
     refusal,
 )
 
@@ -181,6 +182,13 @@ def test_a_file_to_be_saved_has_a_name() -> None:
         (Policy(hashed_keys=True), Access(), "css/a.0123456789ab.css", "IMMUTABLE"),
         (Policy(hashed_keys=True), Access(), "a.0123456789ab", "IMMUTABLE"),
         (Policy(hashed_keys=True), PRIVATE, "a.0123456789ab.css", "PRIVATE"),
+        (
+            Policy(hashed_keys=True),
+            Access(private=True, each_time=True),
+            "a.0123456789ab.css",
+            "private, no-cache",
+        ),
+        (Policy("no-store", hashed_keys=True), Access(), "a.0123456789ab.css", "no-store"),
         (Policy(hashed_keys=True), Access(), "0123456789ab/a.css", None),
         (Policy(), Access(), "a.0123456789ab.css", None),
     ],
@@ -200,3 +208,24 @@ def test_a_refusal_is_not_remembered() -> None:
     assert refusal(403, PRIVATE).headers["Cache-Control"] == "private, no-store"
     assert refusal(503, Retry_After="5").headers["Retry-After"] == "5"
     assert refusal(405).headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("cache_control", "for_all"),
+    [
+        (None, True),
+        ("public, max-age=60", True),
+        ("Private", False),
+        ("max-age=60, no-store", False),
+        ("no-cache", False),
+        ("max-age=0", False),
+        ("public,s-maxage=0", False),
+    ],
+)
+def test_what_a_shared_cache_may_keep(cache_control: str | None, for_all: bool) -> None:
+    assert is_for_all(cache_control) is for_all
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "Text/HTML", "image/svg+xml;x=y"])
+def test_a_type_is_active_whatever_stands_behind_it(kind: str) -> None:
+    assert headers("key", Policy(default_content_type=kind))["Content-Security-Policy"] == SANDBOX
