@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.files.storage import Storage, default_storage, storages
 from django.core.management.base import CommandError
-from django.db import connections, router
+from django.db import DatabaseError, InterfaceError, connections, router
 from django.db.models import FileField, Model
 
 from django_mogilefs.project import file_fields
@@ -34,26 +35,49 @@ class Field:
         """Each row's primary key and the name that it refers to; rows without one are left out.
 
         In every database that has the model's table: ``save(using=…)`` needs no router.
+        CommandError where one of them, or all, cannot be asked.
         """
         name = self.field.attname
         for alias in _databases(self.model):
             rows = self.model._base_manager.using(alias).exclude(**{name: ""})
-            yield from rows.exclude(**{name: None}).values_list("pk", name).iterator()
+            with _told(alias):
+                yield from rows.exclude(**{name: None}).values_list("pk", name).iterator()
 
 
-def _databases(model: type[Model]) -> Iterator[str]:
+def _databases(model: type[Model]) -> list[str]:
     usual = router.db_for_read(model)
-    for alias in connections:
-        # Where it is usually read there must be a table: without one nothing would be referred to.
-        if alias == usual or (router.allow_migrate_model(alias, model) and _is_in(alias, model)):
-            yield alias
+    real = [alias for alias in connections if _is_real(alias)]
+    # Where it is usually read there must be a table: without one nothing would be referred to.
+    found = [
+        alias
+        for alias in real
+        if alias == usual or (router.allow_migrate_model(alias, model) and _is_in(alias, model))
+    ]
+    if not found:
+        raise CommandError(f"No database in DATABASES has the table of {model._meta.label}.")
+    return found
+
+
+def _is_real(alias: str) -> bool:
+    """Whether an alias names a database; Django has ``"default": {}`` where there is none."""
+    return bool(connections[alias].settings_dict["ENGINE"] != "django.db.backends.dummy")
 
 
 def _is_in(alias: str, model: type[Model]) -> bool:
     connection = connections[alias]
-    with connection.cursor() as cursor:
+    with _told(alias), connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor, include_views=True)
     return connection.introspection.identifier_converter(model._meta.db_table) in tables
+
+
+@contextmanager
+def _told(alias: str) -> Iterator[None]:
+    """A database's trouble is the user's to know, in one line."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        why = " ".join(str(error).split())
+        raise CommandError(f"The database {alias!r} cannot be asked: {why}") from error
 
 
 def fields() -> list[Field]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,7 +13,8 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError
-from django.db import DatabaseError, connections
+from django.db import connections
+from django.db.utils import load_backend
 from django.test import override_settings
 
 from mogilefs.node import Node
@@ -64,8 +67,58 @@ def test_a_database_without_the_models_table_is_left_alone(aliases):
     assert "0 orphans" in run("mogilefs_orphans")
     with connections["default"].cursor() as cursor:
         cursor.execute("ALTER TABLE gallery_picture RENAME TO elsewhere")
-    with pytest.raises(DatabaseError, match="gallery_picture"):
+    with pytest.raises(CommandError, match=r"'default' cannot be asked: .*gallery_picture"):
         run("mogilefs_orphans")
+
+
+COMMANDS = {
+    ("mogilefs_orphans", "--min-age=0", "--delete"): "0 orphans deleted, 0 references",
+    ("mogilefs_copy", "default", "disk"): "1 copied",
+}
+"""What asks databases, and says so where one file is there and referred to."""
+
+
+@contextmanager
+def archive_with(**settings: str) -> Iterator[None]:
+    """The database ``archive``, but with these of its settings."""
+    usual = connections["archive"]
+    changed = {**usual.settings_dict, **settings}
+    connections["archive"] = load_backend(changed["ENGINE"]).DatabaseWrapper(changed, "archive")
+    try:
+        yield
+    finally:
+        connections["archive"] = usual
+
+
+@every_database
+@pytest.mark.parametrize(("command", "expected"), [*COMMANDS.items()])
+def test_an_alias_without_a_database_is_left_out(aliases, command, expected):
+    fill("default", "a.png")
+    refer_to("a.png")
+    with archive_with(ENGINE="django.db.backends.dummy"):
+        assert expected in run(*command)
+
+
+@every_database
+@pytest.mark.parametrize("command", [*COMMANDS])
+def test_a_database_that_cannot_be_asked_is_told_in_one_line(aliases, tmp_path, command):
+    fill("default", "orphan.png")
+    missing = str(tmp_path / "no such directory" / "db.sqlite3")
+    with archive_with(NAME=missing), pytest.raises(CommandError) as raised:
+        run(*command)
+    assert str(raised.value).startswith("The database 'archive' cannot be asked: unable to open")
+    assert "\n" not in str(raised.value)
+    assert storages["default"].exists("orphan.png")
+
+
+@every_database
+def test_where_no_database_has_a_models_table_nothing_is_taken_for_an_orphan(aliases, monkeypatch):
+    fill("default", "kept.png")
+    for alias in connections:
+        monkeypatch.setitem(connections[alias].settings_dict, "ENGINE", "django.db.backends.dummy")
+    with pytest.raises(CommandError, match="No database"):
+        run("mogilefs_orphans", "--min-age=0", "--delete")
+    assert storages["default"].exists("kept.png")
 
 
 @every_database
