@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.core.files.base import File
 from django.core.files.storage import Storage
+from django.core.files.utils import validate_file_name
 from django.utils.deconstruct import deconstructible
 from django.utils.encoding import filepath_to_uri
 
@@ -27,13 +29,22 @@ from mogilefs.config import Config
 from mogilefs.upload import PRIVATE
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Save:
-    """A save that is going on: for which storage, and which names have turned out to be taken."""
+    """A save that is going on, the innermost one where saving saves something else as well."""
 
     storage: MogileFSStorage
-    max_length: int | None = None
-    taken: set[str] = field(default_factory=set)
+    max_length: int | None
+    taken: Set[str] | None = None
+    """While it chooses its name: the names that have turned out to be taken."""
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        token = _save.set(self)
+        try:
+            yield
+        finally:
+            _save.reset(token)
 
 
 _save: ContextVar[_Save | None] = ContextVar("_save", default=None)
@@ -132,21 +143,38 @@ class MogileFSStorage(Configured, Storage):
         Whether the name is free is asked along with the upload and enforced when that ends: of
         any number that save under one name at once, each keeps its own. The content is not closed.
         """
-        with self._saving(max_length):
-            return super().save(name, content, max_length=max_length)
+        if name is None:
+            name = content.name
+        if not hasattr(content, "chunks"):
+            content = File(content, name)
+        # Django's checks: before and after whatever a subclass does to the name.
+        validate_file_name(name, allow_relative_path=True)
+        name = self._choose(name, max_length, taken=frozenset())
+        validate_file_name(name, allow_relative_path=True)
+        with _Save(self, max_length).going_on():
+            name = self._save(name, content)
+        validate_file_name(name, allow_relative_path=True)
+        return name
+
+    def _choose(self, name: str, max_length: int | None, taken: Set[str]) -> str:
+        """A name for the save that is going on. The upload itself finds out whether it is free."""
+        with _Save(self, max_length, taken).going_on():
+            return self.get_available_name(name, max_length=max_length)
 
     def _save(self, name: str, content: Any) -> str:
-        saved, key = name, self.key(name)
+        saved, key, taken = name, self.key(name), set[str]()
+        save = _save.get()
+        max_length = save.max_length if save and save.storage is self else None
 
         def another(_: str) -> str:
             nonlocal saved, key
-            save.taken.add(saved)
-            saved = self.get_available_name(name, max_length=save.max_length)
+            taken.add(saved)
+            saved = self._choose(name, max_length, taken)
             key = self.key(saved)
             return key
 
         try:
-            with self._saving() as save, readable(content) as body:
+            with readable(content) as body:
                 self.client.store(
                     key,
                     body,
@@ -157,19 +185,6 @@ class MogileFSStorage(Configured, Storage):
         finally:  # a tracker that broke off may have stored it all the same
             self.forget(key)
         return saved
-
-    @contextmanager
-    def _saving(self, max_length: int | None = None) -> Iterator[_Save]:
-        """The save that is going on in this storage, or a new one."""
-        current = _save.get()
-        if current is not None and current.storage is self:
-            yield current
-            return
-        token = _save.set(_Save(self, max_length))
-        try:
-            yield _save.get()  # type: ignore[misc]  # set in the line above
-        finally:
-            _save.reset(token)
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """A name that is free, by Django's rules, and that fits the field and MogileFS."""
@@ -191,11 +206,11 @@ class MogileFSStorage(Configured, Storage):
         return not names.excess(name, self.location, max_length) and self._is_free(name)
 
     def _is_free(self, name: str) -> bool:
-        """While a name is saved, the upload itself finds out; so only what it found counts."""
-        save = _save.get()
+        """Where a save chooses its name, only what the upload has found out counts."""
         if self.file_overwrite:
             return True
-        if save is not None and save.storage is self:
+        save = _save.get()
+        if save and save.storage is self and save.taken is not None:
             return name not in save.taken
         return not self.exists(name)
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile, File
+from django.core.files.storage import FileSystemStorage, Storage
 from django.core.files.uploadedfile import (
     InMemoryUploadedFile,
     SimpleUploadedFile,
@@ -204,6 +209,54 @@ def test_a_subclass_with_alternatives_of_its_own_is_asked_for_them(mogilefs_stor
 
     names = [Numbering().save("a.txt", ContentFile(BYTES)) for _ in range(3)]
     assert names == ["a.txt", "a-1.txt", "a-2.txt"]
+
+
+def subclass(base: type[Storage], beside: Callable[[Any], object], **options: Any) -> Storage:
+    """A storage that stores something beside each of its files."""
+
+    class Both(base):
+        def _save(self, name, content):
+            if name.startswith("beside"):
+                return super()._save(name, content)
+            beside(self)
+            saved = super()._save(name, content)
+            beside(self)
+            return saved
+
+    return Both(**options)
+
+
+@pytest.fixture(params=["MogileFS", "a disk"])
+def storing(request, mogilefs_storage, tmp_path) -> Callable[[Callable[[Any], object]], Storage]:
+    """Makes a storage that stores something beside: ours and Django's are to do alike."""
+    if request.param == "MogileFS":
+        return partial(subclass, MogileFSStorage)
+    return partial(subclass, FileSystemStorage, location=str(tmp_path))
+
+
+def test_a_name_asked_for_while_something_else_is_saved_is_free(storing):
+    def note(storage):
+        with storage.open(storage.get_available_name("beside.txt"), "wb") as file:
+            file.write(BYTES)
+
+    storage = storing(note)
+    assert storage.save("a.txt", ContentFile(BYTES)) == "a.txt"
+    assert storage.save("a.txt", ContentFile(BYTES)) != "a.txt"
+    assert len(storage.listdir("")[1]) == 2 + 4
+
+
+@pytest.mark.parametrize(("outer", "inner"), [(20, None), (None, 40)])
+def test_a_save_within_a_save_keeps_its_own_limit(storing, outer, inner):
+    names = []
+
+    def thumbnail(storage):
+        name = "beside/a/rather/long/directory/b.png"
+        names.append(storage.save(name, ContentFile(BYTES), max_length=inner))
+
+    storage = storing(thumbnail)
+    with pytest.raises(SuspiciousFileOperation) if inner else nullcontext():
+        storage.save("a.txt", ContentFile(BYTES), max_length=outer)
+    assert len(set(names)) == (1 if inner else 2)
 
 
 class Broken(io.BytesIO):
