@@ -12,11 +12,12 @@ from __future__ import annotations
 import atexit
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, ClassVar, NamedTuple
+from unittest.mock import patch
 
 from django.core.files.storage import storages
 from django.test import override_settings
@@ -24,7 +25,7 @@ from django.test import override_settings
 from django_mogilefs.conf import is_set
 from django_mogilefs.project import StorageUse, storage_uses
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import Client
+from mogilefs import Client, KeyNotFound
 
 DOMAIN = "test"
 """Where the project names no domain."""
@@ -41,6 +42,16 @@ with tempfile.TemporaryDirectory(prefix="mogilefs-") as directory:
 """Says where its tracker is, and ends with its standard input."""
 
 
+class _File(NamedTuple):
+    fid: int
+    mogile_class: str
+    content: bytes
+
+
+Files = dict[str, dict[str, _File]]
+"""What lies on a node, by domain and key."""
+
+
 @contextmanager
 def storages_on(tracker: str) -> Iterator[MogileFSStorage]:
     """All of the project's storages on this tracker, and empty again when the ``with`` ends.
@@ -48,6 +59,13 @@ def storages_on(tracker: str) -> Iterator[MogileFSStorage]:
     Gives the default storage if that is one of ours, else one made of the settings. Domains and
     classes that the storages name are created; where no domain is set it is ``DOMAIN``.
     """
+    with _storages_on(tracker, {}) as storage:
+        yield storage
+
+
+@contextmanager
+def _storages_on(tracker: str, kept: Files) -> Iterator[MogileFSStorage]:
+    """The same, but in the end there are these files."""
     changed: dict[str, Any] = {"MOGILEFS_TRACKERS": [tracker]}
     if not is_set("MOGILEFS_DOMAIN"):
         changed["MOGILEFS_DOMAIN"] = DOMAIN
@@ -58,7 +76,7 @@ def storages_on(tracker: str) -> Iterator[MogileFSStorage]:
             yield _default()
         finally:
             for domain in {use.look_up("domain") for use in uses}:
-                _empty(domain, tracker)
+                _restore(domain, tracker, kept.get(domain, {}), uses)
 
 
 @contextmanager
@@ -98,10 +116,50 @@ def _create(use: StorageUse, tracker: str) -> None:
             client.admin.create_class(domain, name, mindevcount=1)
 
 
-def _empty(domain: str, tracker: str) -> None:
+def _restore(domain: str, tracker: str, kept: dict[str, _File], uses: list[StorageUse]) -> None:
+    """Leave these files in the domain, as they were, and no others."""
     with Client(domain, [tracker]) as client:
-        for key in client.keys(""):
-            client.delete(key)
+        for key in list(client.keys("")):
+            if key not in kept:
+                client.delete(key)
+                _forget(domain, key, uses)
+        for key, file in kept.items():
+            if not _is_there(client, key, file):
+                client.store(key, file.content, mogile_class=file.mogile_class)
+                kept[key] = _read(client, key)
+                _forget(domain, key, uses)
+
+
+def _is_there(client: Client, key: str, file: _File) -> bool:
+    try:
+        info = client.info(key)
+    except KeyNotFound:
+        return False
+    return (info.fid, info.mogile_class) == (file.fid, file.mogile_class)
+
+
+def _read(client: Client, key: str) -> _File:
+    info = client.info(key)
+    return _File(info.fid, info.mogile_class, client.read(key))
+
+
+def _forget(domain: str, key: str, uses: list[StorageUse]) -> None:
+    """What the view remembers of the key is out of date: no storage was told of the change."""
+    for use in uses:
+        if use.look_up("domain") == domain:
+            options = {name: use.look_up(name) for name in ("domain", "trackers", "path_cache")}
+            MogileFSStorage(**options).forget(key)
+
+
+def _files_on(tracker: str) -> Files:
+    with Client(None, [tracker]) as client:
+        domains = [each.name for each in client.admin.domains()]
+    return {domain: _files_in(domain, tracker) for domain in domains}
+
+
+def _files_in(domain: str, tracker: str) -> dict[str, _File]:
+    with Client(domain, [tracker]) as client:
+        return {key: _read(client, key) for key in client.keys("")}
 
 
 @cache
@@ -126,14 +184,44 @@ def _shared_tracker() -> str:
 class MogileFSTestMixin:
     """For a TestCase: every test has the project's storages on a node, empty at its start.
 
-    The node is started once for all classes of a process. ``self.mogilefs_storage`` is the
-    default storage if that is one of ours, else one made of the settings.
+    What ``setUpTestData`` stores, or ``setUpClass`` after Django's, is there in every test of the
+    class, whatever the others do to it. The node is started once for all classes of a process.
+    ``mogilefs_storage``, of the class and of each test, is the default storage if that is one of
+    ours, else one made of the settings.
     """
 
     mogilefs_storage: MogileFSStorage
+    _kept: ClassVar[Callable[[], Files]] = dict
+    """What was there before the first test, as it is first asked for."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        load: Any = getattr(cls, "setUpTestData", None)
+        cls._kept = cache(partial(_files_on, _shared_tracker()))
+
+        @cache
+        def move() -> None:
+            stack = ExitStack()
+            cls.mogilefs_storage = stack.enter_context(storages_on(_shared_tracker()))
+            cls.addClassCleanup(stack.close)  # type: ignore[attr-defined]  # a TestCase's
+
+        def move_and_load() -> None:
+            move()
+            load()
+
+        # Not sooner: Django's setUpClass first enters the settings that the class overrides.
+        with patch.object(cls, "setUpTestData", move_and_load, create=True):
+            super().setUpClass()  # type: ignore[misc]  # a TestCase's
+        move()
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        type(self)._kept()  # before anything of this test's own
+        return super().__call__(*args, **options)  # type: ignore[misc]  # a TestCase's
 
     def setUp(self) -> None:
+        # Once more, for storages that came up since.
         stack = ExitStack()
-        self.mogilefs_storage = stack.enter_context(storages_on(_shared_tracker()))
+        on_the_node = _storages_on(_shared_tracker(), type(self)._kept())
+        self.mogilefs_storage = stack.enter_context(on_the_node)
         self.addCleanup(stack.close)  # type: ignore[attr-defined]  # a TestCase's
         super().setUp()  # type: ignore[misc]  # a TestCase's

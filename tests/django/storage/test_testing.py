@@ -10,10 +10,17 @@ from pathlib import Path
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.test import SimpleTestCase, override_settings
+from django.test import (
+    RequestFactory,
+    SimpleTestCase,
+    TestCase,
+    TransactionTestCase,
+    override_settings,
+)
 
 from django_mogilefs.storage import MogileFSStorage
 from django_mogilefs.testing import MogileFSTestMixin, storages_on
+from django_mogilefs.views import serve_mogilefs_file
 from mogilefs.testing import running_node
 from tests.django.gallery.models import AvatarStorage, Picture
 
@@ -105,6 +112,17 @@ def test_what_a_read_only_storage_shows_is_gone_afterwards_too(mogilefs_node):
             assert not storage.exists("a.txt")
 
 
+def test_what_the_view_remembers_is_gone_in_the_next_test(mogilefs_node, settings):
+    settings.MOGILEFS_PATH_CACHE = "default"
+    request = RequestFactory().get("/")
+    with storages_on(mogilefs_node.tracker) as storage:
+        storage.client.store("a.txt", b"of the first test")
+        assert serve_mogilefs_file(request, "a.txt").status_code == 200
+        assert storage.places.get("a.txt")
+    with storages_on(mogilefs_node.tracker):
+        assert serve_mogilefs_file(request, "a.txt").status_code == 404
+
+
 class MixinTests(MogileFSTestMixin, SimpleTestCase):
     """Two tests that would see each other's file if it stayed."""
 
@@ -117,3 +135,66 @@ class MixinTests(MogileFSTestMixin, SimpleTestCase):
 
     def test_two(self) -> None:
         self.save_first()
+
+
+class Spoiling(MogileFSTestMixin):
+    """Two tests that find what their class stored, and spoil it."""
+
+    @classmethod
+    def store(cls) -> None:
+        default_storage.save("kept.txt", ContentFile(b"kept"))
+        Picture._meta.get_field("thumb").storage.save("thumb.txt", ContentFile(b"thumb"))
+        assert sorted(cls.mogilefs_storage.names()) == ["kept.txt", "thumb.txt"]
+
+    def find_and_spoil(self) -> None:
+        client = self.mogilefs_storage.client
+        found = {key: (client.info(key).mogile_class, client.read(key)) for key in client.keys("")}
+        assert found == {"kept.txt": ("default", b"kept"), "thumb.txt": ("thumb", b"thumb")}
+        client.delete("kept.txt")
+        client.store("thumb.txt", b"other")
+        client.store("added.txt", b"added")
+
+    def test_one(self) -> None:
+        self.find_and_spoil()
+
+    def test_two(self) -> None:
+        self.find_and_spoil()
+
+
+class DataTests(Spoiling, TestCase):
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.store()
+        cls.picture = Picture.objects.create(thumb="thumb.txt")
+
+    def find_and_spoil(self) -> None:
+        assert self.picture.thumb.read() == b"thumb"
+        super().find_and_spoil()
+        self.picture.thumb.delete()
+
+
+class ClassTests(Spoiling, SimpleTestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.store()
+
+
+class TransactionTests(ClassTests, TransactionTestCase):
+    pass
+
+
+BACKEND = {"BACKEND": "django_mogilefs.storage.MogileFSStorage", "OPTIONS": OPTIONS}
+
+
+@override_settings(STORAGES={"default": BACKEND}, MOGILEFS_TRACKERS=["127.0.0.1:2"])
+class OwnSettingsTests(MogileFSTestMixin, TestCase):
+    """The storages that a class's own settings make are on the node before it stores anything."""
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        cls.name = default_storage.save("kept.txt", ContentFile(b"kept"))
+
+    def test_it(self) -> None:
+        assert list(self.mogilefs_storage.client.keys()) == [f"x/{self.name}"]
+        assert default_storage.open(self.name).read() == b"kept"
