@@ -15,8 +15,9 @@ from django.core.files.storage import storages
 from django.core.management import CommandError
 from django.db import connections
 from django.db.utils import load_backend
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 
+from django_mogilefs.views import serve_mogilefs_file
 from mogilefs.node import Node
 from tests.django.gallery.models import Picture
 from tests.django.storage.commands import every_database, fill, refer_to, run
@@ -34,6 +35,17 @@ def test_orphans_and_missing_keys_are_listed_and_only_deleted_when_told(aliases)
     assert storages["default"].exists("pictures/orphan.png")
     run("mogilefs_orphans", "--min-age=0", "--exclude=thumbs/", "--delete")
     assert sorted(storages["default"].names()) == ["pictures/kept.png", "thumbs/spared.png"]
+
+
+@every_database
+def test_the_view_forgets_an_orphan_that_is_deleted(aliases, settings):
+    settings.MOGILEFS_PATH_CACHE = "default"
+    storages["default"].client.store("orphan.png", b"x")
+    request = RequestFactory().get("/")
+    assert serve_mogilefs_file(request, "orphan.png").status_code == 200
+    assert storages["default"].places.get("orphan.png")
+    run("mogilefs_orphans", "--min-age=0", "--delete")
+    assert serve_mogilefs_file(request, "orphan.png").status_code == 404
 
 
 @every_database

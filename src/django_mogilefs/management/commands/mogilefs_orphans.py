@@ -65,11 +65,14 @@ class Command(BaseCommand):
             client = _client(referring)
             references = _references(referring)
             keys = set(_keys(client, referring))
+            alike = _alike(place, places)
             spared = (*options["exclude"], *_static_prefixes(place.domain))
             unknown = [key for key in keys - references.keys() if not key.startswith(spared)]
-            for key in _still_unknown(unknown, place, places):
+            for key in _still_unknown(unknown, alike):
                 if _is_old(client, key, age):
-                    self._orphan(client, key, options["delete"])
+                    self.stdout.write(printable(f"orphan {client.domain}:{key}"))
+                    if options["delete"]:
+                        _delete(client, key, alike)
                     orphans += 1
                 else:
                     young += 1
@@ -79,11 +82,6 @@ class Command(BaseCommand):
         if young:
             told = "others left alone: stored too lately, or no replica tells when"
             self.stdout.write(f"{young} {told}")
-
-    def _orphan(self, client: Client, key: str, delete: bool) -> None:
-        self.stdout.write(printable(f"orphan {client.domain}:{key}"))
-        if delete:
-            _delete(client, key)
 
     def _missing(self, client: Client, references: dict[str, list[str]], keys: set[str]) -> int:
         """Tell of references without a key; each is looked at once more."""
@@ -111,16 +109,19 @@ def _places() -> dict[Place, list[Field]]:
     return places
 
 
-def _still_unknown(unknown: list[str], place: Place, places: dict[Place, list[Field]]) -> list[str]:
+def _alike(place: Place, places: dict[Place, list[Field]]) -> list[Field]:
+    """The fields of the place, and of those whose trackers may be the same under another name."""
+    return [field for each in places if each.domain == place.domain for field in places[each]]
+
+
+def _still_unknown(unknown: list[str], alike: list[Field]) -> list[str]:
     """The keys that nothing refers to at a second look, in their order.
 
-    What was saved since the first look is no orphan, nor what is referred to by a field whose
-    trackers are the same under another name.
+    What was saved since the first look is no orphan.
     """
     if not unknown:
         return []
-    alike = [each for each in places if each.domain == place.domain]
-    known = _references([field for each in alike for field in places[each]])
+    known = _references(alike)
     return [key for key in sorted(unknown) if key not in known]
 
 
@@ -199,8 +200,12 @@ def _age(seconds: Any) -> timedelta:
     return age
 
 
-def _delete(client: Client, key: str) -> None:
+def _delete(client: Client, key: str, alike: list[Field]) -> None:
     try:
         client.delete(key)
     except KeyNotFound:
         return
+    finally:
+        for field in alike:
+            assert isinstance(field.storage, MogileFSStorage)
+            field.storage.forget(key)
