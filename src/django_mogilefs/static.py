@@ -17,6 +17,7 @@ from django.utils.functional import cached_property
 from django_mogilefs import conf
 from django_mogilefs.conf import option
 from django_mogilefs.storage import MogileFSStorage
+from mogilefs import KeyNotFound, StorageUnavailable
 
 WORKERS = 8
 """Uploads at a time."""
@@ -69,7 +70,7 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
     def post_process(self, *args: Any, **options: Any) -> Iterator[Any]:
         """Django's, with the uploads in parallel. Between two results the storage is as ever."""
         processing = super().post_process(*args, **options)
-        with _Uploads(super()._save, super().exists, super().delete) as uploads:
+        with _Uploads(super()._save, self._can_be_read, super().delete) as uploads:
             while (result := self._next(processing, uploads)) is not None:
                 yield result
 
@@ -80,6 +81,14 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
             return next(processing, None)
         finally:
             self._uploads = None
+
+    def _can_be_read(self, name: str) -> bool:
+        """Whether the file is there, and not all of its replicas are lost."""
+        try:
+            self.client.modified(self.key(name))
+        except (KeyNotFound, StorageUnavailable):
+            return False
+        return True
 
     def save_manifest(self) -> None:
         """Last of all, so that it never names a file that is not there."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import call_command
 
+from mogilefs.node import Node
 from tests.django.gallery.models import Picture
+from tests.support.farm import until
 
 every_database = pytest.mark.django_db(databases="__all__")
 
@@ -38,3 +42,10 @@ def strictly(*args: str, **options: object) -> str:
     call_command(*args, stdout=out, **options)
     out.seek(0)
     return out.read()
+
+
+def copies(node: Node, key: str) -> list[Path]:
+    """Where a key's two copies are on disk, once both are there."""
+    paths = storages["default"].client.paths
+    until(lambda: len(paths(key)) == 2)
+    return [node.directory / urlsplit(url).path.lstrip("/") for url in paths(key)]

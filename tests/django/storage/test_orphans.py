@@ -6,8 +6,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.base import ContentFile
@@ -18,10 +16,8 @@ from django.db.utils import load_backend
 from django.test import RequestFactory, override_settings
 
 from django_mogilefs.views import serve_mogilefs_file
-from mogilefs.node import Node
 from tests.django.gallery.models import Picture
-from tests.django.storage.commands import every_database, fill, refer_to, run
-from tests.support.farm import until
+from tests.django.storage.commands import copies, every_database, fill, refer_to, run
 
 
 @every_database
@@ -191,13 +187,6 @@ def test_what_is_no_age_is_told_in_a_line(age):
         run("mogilefs_orphans", f"--min-age={age}")
     with pytest.raises(CommandError, match="--min-age"):
         run("mogilefs_orphans", min_age=age)
-
-
-def copies(node: Node, key: str) -> list[Path]:
-    """Where a key's two copies are on disk, once both are there."""
-    paths = storages["default"].client.paths
-    until(lambda: len(paths(key)) == 2)
-    return [node.directory / urlsplit(url).path.lstrip("/") for url in paths(key)]
 
 
 @every_database

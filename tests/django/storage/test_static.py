@@ -19,6 +19,7 @@ from django_mogilefs.static import (
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import ClassNotFound
 from mogilefs.node import Node
+from tests.django.storage.commands import copies
 
 PLAIN = "django_mogilefs.static.MogileFSStaticStorage"
 MANIFEST = "django_mogilefs.static.MogileFSManifestStaticStorage"
@@ -91,6 +92,27 @@ def test_a_younger_source_is_copied_where_no_checksums_are_kept(backend, sources
     collect()
     os.utime(sources / "dot.png", (4e9, 4e9))
     assert "1 static file copied, 2 unmodified" in collect()
+
+
+CHECKED = {"mogile_class": "checked", "checksum": "MD5"}
+
+
+@pytest.mark.parametrize(
+    ("backend", "options"), [(PLAIN, {}), (PLAIN, CHECKED), (MANIFEST, {})], indirect=["backend"]
+)
+def test_what_has_lost_its_replicas_is_stored_again(
+    backend, options, mogilefs_node: Node, mogilefs_storage
+):
+    if options:
+        mogilefs_storage.client.admin.create_class("test", "checked", hashtype="MD5")
+    with use(backend, **options):
+        collect()
+        names = {"dot.png", staticfiles_storage.url("dot.png").removeprefix("/static/static/")}
+        for name in names:
+            for path in copies(mogilefs_node, f"static/{name}"):
+                path.unlink()
+        assert "1 static file copied, 2 unmodified" in collect()
+        assert {staticfiles_storage.open(name).read() for name in names} == {b"\x89PNG dot"}
 
 
 def test_clearing_deletes_all_of_it_and_nothing_else(backend, mogilefs_storage):

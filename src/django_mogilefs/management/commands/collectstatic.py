@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from django_mogilefs.static import WORKERS
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import FileInfo, KeyNotFound
+from mogilefs import FileInfo, KeyNotFound, StorageUnavailable
 from mogilefs.wire import CHECKSUMS
 
 
@@ -20,7 +20,8 @@ class Command(collectstatic.Command):
     """Everything as Django's, but several files at a time, and a progress bar on a terminal.
 
     A file is unchanged if MogileFS has one of its size and, where the class keeps checksums, of
-    its checksum; without one, if it was stored after the source was last changed.
+    its checksum; without one, if it was stored after the source was last changed. One whose
+    replicas are all lost is stored again.
     """
 
     _copies: list[Future[Any]] = []
@@ -80,10 +81,10 @@ class Command(collectstatic.Command):
             info = self.storage.client.info(self.storage.key(prefixed_path))
             if info.length != source.size(path):
                 return False
+            stored = self.storage.get_modified_time(prefixed_path)  # which a replica has to tell
             if info.checksum:
                 return _checksum(info, path, source) == info.checksum
-            stored = self.storage.get_modified_time(prefixed_path)
-        except KeyNotFound:
+        except (KeyNotFound, StorageUnavailable):
             return False
         return bool(stored >= source.get_modified_time(path).replace(microsecond=0))
 
