@@ -189,10 +189,19 @@ def _is_directory_name(value: Any) -> bool:
 
 
 def http_address(value: Any) -> str | None:
-    """A full ``http://`` or ``https://`` address, or None."""
-    if value is not None and not (urlsplit(text(value)).netloc and value.startswith("http")):
+    """A full ``http://`` or ``https://`` address, also as browsers show it, or None."""
+    if value is not None and not _is_http_address(text(value)):
         raise ValueError('must be a full address, as "https://www.example.org/media/logo.png"')
     return value  # type: ignore[no-any-return]  # a text, as was looked at
+
+
+def _is_http_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+        return parts.scheme in ("http", "https") and bool(host)
+    except ValueError:  # no port, or no name that a host can have
+        return False
 
 
 def cache_alias(value: Any) -> str | None:

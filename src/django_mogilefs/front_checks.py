@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.encoding import iri_to_uri
 
 from .delivery import Options
 from .fronts import Front
@@ -125,7 +126,8 @@ def _connect(address: str) -> HTTPConnection:
 
 def _get(connection: HTTPConnection, address: str) -> HTTPResponse:
     parts = urlsplit(address)
-    connection.request("GET", f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}")
+    target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    connection.request("GET", iri_to_uri(target))
     return connection.getresponse()
 
 

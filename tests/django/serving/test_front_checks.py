@@ -22,6 +22,7 @@ from tests.support.servers import serving_site
 def _settings(site_settings: Settings, client: Client) -> None:
     site_settings.DEBUG = False
     client.store("probe.txt", b"here")
+    client.store("médias/a b.txt", b"here")
 
 
 def found(**options: Any) -> list[str | None]:
@@ -51,6 +52,10 @@ def probed() -> str:
         ("MOGILEFS_ACTIVE_CONTENT", "perhaps"),
         ("MOGILEFS_CACHE_CONTROL", 60),
         ("MOGILEFS_FRONT_PROBE", "www.example.org"),
+        ("MOGILEFS_FRONT_PROBE", "httpx://www.example.org/"),
+        ("MOGILEFS_FRONT_PROBE", "http:///probe.txt"),
+        ("MOGILEFS_FRONT_PROBE", "http://www..example.org/"),
+        ("MOGILEFS_FRONT_PROBE", "http://www.example.org:http/"),
     ],
 )
 def test_a_malformed_setting(setting: str, value: Any, site_settings: Settings) -> None:
@@ -99,6 +104,7 @@ def test_a_front_that_is_not_in_place(
             ("bare/x", "is an empty file"),
             ("mogilefs/no/such", "answers 404"),
             ("mogilefs/probe.txt", "shows browsers the internal header"),
+            ("mogilefs/médias/a b.txt?ü", "shows browsers the internal header"),
         ]:
             site_settings.MOGILEFS_FRONT_PROBE = f"http://{bare}/{path}"
             assert trouble in probed()
