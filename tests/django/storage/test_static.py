@@ -13,13 +13,15 @@ from django.test import override_settings
 
 from django_mogilefs.static import (
     HELD_IN_MEMORY,
+    WORKERS,
     MogileFSManifestStaticStorage,
     MogileFSStaticStorage,
 )
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import ClassNotFound
+from mogilefs import ClassNotFound, TrackersUnavailable
 from mogilefs.node import Node
 from tests.django.storage.commands import copies
+from tests.support.misbehaving import Cluster, TinyTracker
 
 PLAIN = "django_mogilefs.static.MogileFSStaticStorage"
 MANIFEST = "django_mogilefs.static.MogileFSManifestStaticStorage"
@@ -132,6 +134,18 @@ def test_a_dry_run_changes_nothing(backend):
 def test_an_upload_that_fails_fails_the_command(sources, mogilefs_storage):
     with use(PLAIN, mogile_class="nosuch"), pytest.raises(ClassNotFound):
         collect()
+
+
+def test_after_a_failure_no_other_file_is_begun(sources, settings):
+    for number in range(100):
+        (sources / f"{number}.js").touch()
+    tracker = TinyTracker(Cluster())
+    tracker.on["file_info"] = lambda connection, request, proper: connection.sock.recv(1)
+    settings.MOGILEFS_TRACKERS, settings.MOGILEFS_TIMEOUT = [tracker.address], 0.2
+    with use(PLAIN), pytest.raises(TrackersUnavailable):
+        collect()
+    tracker.stop()
+    assert tracker.commands.count("file_info") <= 3 * WORKERS
 
 
 def test_hashed_names_refer_to_each_other_and_come_from_the_manifest(sources):

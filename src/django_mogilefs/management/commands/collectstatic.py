@@ -45,8 +45,12 @@ class Command(collectstatic.Command):
             ThreadPoolExecutor(WORKERS, "mogilefs-collect") as self._pool,
             tqdm(total=0, unit=" files", disable=not show) as self._bar,
         ):
-            collected: dict[str, list[str]] = super().collect()
-            self._finish()
+            try:
+                collected: dict[str, list[str]] = super().collect()
+                self._finish()
+            except BaseException:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                raise
         # Without post-processing Django made this while copies were on their way.
         return {**collected, "modified": self.copied_files, "unmodified": self.unmodified_files}
 
