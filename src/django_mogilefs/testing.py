@@ -170,7 +170,7 @@ def _shared_tracker() -> str:
     ends with this one, also where that is killed, as Django does with those of --parallel.
     """
     process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-c", _NODE],
+        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{_NODE}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -178,7 +178,9 @@ def _shared_tracker() -> str:
     )
     atexit.register(process.__exit__, None, None, None)
     assert process.stdout is not None  # it is a pipe
-    return process.stdout.readline().strip()
+    if tracker := process.stdout.readline().strip():
+        return tracker
+    raise RuntimeError(f"The test's node did not start: exit code {process.wait()}, told on stderr")
 
 
 class MogileFSTestMixin:

@@ -56,6 +56,17 @@ def test_the_plugin_costs_a_run_that_does_not_use_it_nothing():
     assert done.stdout == "False False\n"
 
 
+def test_a_node_of_the_mixin_imports_what_its_process_does_and_tells_if_it_does_not_start(tmp_path):
+    (tmp_path / "tempfile.py").write_text("raise SystemExit(3)")
+    code = (
+        "import sys; from django_mogilefs.testing import _shared_tracker\n"
+        f"sys.path.insert(0, {str(tmp_path)!r}); _shared_tracker()"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "RuntimeError: The test's node did not start: exit code 3" in done.stderr
+
+
 def test_the_mixin_does_without_pytest():
     code = "import sys; sys.modules['pytest'] = None; import django_mogilefs.testing"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
