@@ -22,6 +22,7 @@ else:
     AnyFile = File
 
 COPIED, UNCHANGED, OWN = "copied", "unchanged", "the destination's own"
+ONLY_THERE = "only in the destination"
 
 
 class CopyFailed(Exception):
@@ -89,9 +90,11 @@ class Copy:
     """The names that an earlier run has done with: they may be in the source no more."""
     own: str = ""
     """The ``own_prefix``, where the names are those that the source lists."""
+    optional: Container[str] = ()
+    """The names that no field on the source refers to: the destination alone may have them."""
 
     def __call__(self, name: str) -> str:
-        """COPIED, UNCHANGED where the destination has the same bytes already, or OWN.
+        """COPIED, UNCHANGED where the destination has the same bytes already, OWN or ONLY_THERE.
 
         A copy of what is the destination's own would lie in it once more, deeper.
         """
@@ -100,7 +103,7 @@ class Copy:
         if self.own and name.startswith(self.own) and self._is_own(name):
             return OWN
         outcome = self._outcome(name)
-        if self.dry_run:
+        if self.dry_run or outcome == ONLY_THERE:
             return outcome
         if outcome == COPIED:
             self._copy(name)
@@ -112,6 +115,8 @@ class Copy:
 
     def _outcome(self, name: str) -> str:
         if not self.source.exists(name):
+            if name in self.optional and self.destination.exists(name):
+                return ONLY_THERE
             raise CopyFailed("is not in the source")
         if not self.destination.exists(name):
             return COPIED

@@ -160,6 +160,39 @@ def test_what_was_only_copied_before_is_deleted_when_that_is_asked_for(aliases, 
 
 
 @every_database
+def test_what_was_uploaded_since_the_switch_is_no_failure(aliases, tmp_path):
+    fill("disk", "pictures/old.png")
+    fill("default", "pictures/new.png")
+    refer_to("pictures/old.png", "pictures/new.png")
+    copy = ["mogilefs_copy", "disk", "default", f"--journal={tmp_path / 'journal'}"]
+    would_be = "copied pictures/old.png\nWould be: 1 copied, 1 only in the destination, 0 failed\n"
+    assert run(*copy, "--dry-run") == would_be
+    assert run(*copy) == "1 copied, 1 only in the destination, 0 failed\n"
+    assert (tmp_path / "journal").read_text() == "pictures/old.png\n"
+    assert run(*copy[:-1]) == "1 only in the destination, 1 unchanged, 0 failed\n"
+
+
+@every_database
+def test_a_move_by_reference_goes_on_without_a_journal(aliases):
+    move = ["mogilefs_copy", "disk", "default", "--delete-source"]
+    fill("disk", "pictures/a.png")
+    refer_to("pictures/a.png")
+    assert run(*move) == "1 copied, 0 failed\n"
+    assert run(*move) == "1 only in the destination, 0 failed\n"
+    assert run(*move, "--field=gallery.Picture.image") == "1 only in the destination, 0 failed\n"
+    assert list(storages["default"].names()) == ["pictures/a.png"]
+
+
+@every_database
+@pytest.mark.parametrize("field", [[], ["--field=gallery.Picture.image"]])
+def test_what_a_field_on_the_source_refers_to_has_to_be_there(aliases, field):
+    fill("disk", "pictures/a.png")
+    refer_to("pictures/a.png")
+    with pytest.raises(CommandError, match="1 of 1 files"):
+        run("mogilefs_copy", "default", "disk", *field)
+
+
+@every_database
 def test_a_move_by_reference_goes_on_with_what_is_left(aliases, tmp_path):
     move = ["mogilefs_copy", "disk", "default", "--delete-source", f"--journal={tmp_path / 'j'}"]
     fill("disk", "pictures/a.png", "pictures/b.png")

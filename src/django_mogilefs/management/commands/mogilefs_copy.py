@@ -16,7 +16,7 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from django_mogilefs.copying import COPIED, OWN, Copy, own_prefix, replacing
+from django_mogilefs.copying import COPIED, ONLY_THERE, OWN, Copy, own_prefix, replacing
 from django_mogilefs.names import directory_prefix
 from django_mogilefs.references import fields_named, fields_on, names_in
 from django_mogilefs.storage import MogileFSStorage
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         noted = options["journal"]  # from call_command it may be text
         journal = Journal(None if noted is None else Path(noted))
         try:
-            found = list(self._names(source, destination, options))
+            found, optional = self._names(source, destination, options)
         except (MogileFSError, OSError, SuspiciousFileOperation) as error:
             raise CommandError(f"{options['source']} cannot be listed: {error}") from error
         delete = options["delete_source"]  # also what an earlier run has only copied
@@ -87,6 +87,7 @@ class Command(BaseCommand):
             dry_run=options["dry_run"],
             done=journal,
             own="" if options["list"] is None else own_prefix(source, destination),
+            optional=optional,
         )
         try:
             failed = self._run(copy, names, options, journal)
@@ -98,13 +99,18 @@ class Command(BaseCommand):
             self.stderr.write("\n".join(causes))
             raise CommandError(f"{len(failed)} of {len(names)} files were not copied.")
 
-    def _names(self, source: Storage, destination: Storage, options: Any) -> Iterable[str]:
+    def _names(
+        self, source: Storage, destination: Storage, options: Any
+    ) -> tuple[list[str], set[str]]:
+        """All names, and those that the source may lack: uploaded since, or moved before."""
         if options["list"] is not None:
-            return _listed(source, options["list"])
+            return list(_listed(source, options["list"])), set()
         fields = fields_named(options["field"]) or fields_on(source, destination)
         if not fields:
             raise CommandError("No FileField is on either storage: name one, or use --list.")
-        return sorted(names_in(fields))
+        needed = names_in(each for each in fields if each.storage is source)
+        others = names_in(each for each in fields if each.storage is not source)
+        return sorted(needed | others), others - needed
 
     def _run(
         self, copy: Copy, names: list[str], options: Any, journal: Journal
@@ -121,7 +127,7 @@ class Command(BaseCommand):
                 counts[result] = counts.get(result, 0) + 1
                 if options["verbosity"] > 1 or (options["dry_run"] and result == COPIED):
                     self.stdout.write(f"{result} {printable(name)}")
-                if not options["dry_run"] and result != OWN:
+                if not options["dry_run"] and result not in (OWN, ONLY_THERE):
                     journal.add(name)
         told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "nothing"
         self.stdout.write(
