@@ -14,7 +14,7 @@ from django.core.files.storage import Storage
 
 from django_mogilefs.names import directory_prefix
 from django_mogilefs.storage import MogileFSStorage
-from mogilefs import Client
+from mogilefs import Client, TrackersUnavailable
 
 if TYPE_CHECKING:
     AnyFile = File[Any]
@@ -108,7 +108,7 @@ class Copy:
         if outcome == COPIED:
             self._copy(name)
         if self.delete_source:
-            if outcome == UNCHANGED and self._is_one_file(name):
+            if self._is_one_file(name):
                 raise CopyFailed("is one file in both, and was not deleted")
             self.source.delete(name)
         return outcome
@@ -138,7 +138,16 @@ class Copy:
     def _is_same(self, name: str) -> bool:
         if self.source.size(name) != self.destination.size(name):
             return False
-        return _checksum(self.source, name) == _checksum(self.destination, name)
+        wanted = _checksum(self.source, name)
+        try:
+            return _checksum(self.destination, name) == wanted
+        except TrackersUnavailable:  # nothing can be put there either
+            raise
+        except OSError as error:
+            if self.overwrite:
+                return False
+            told = f"cannot be read in the destination (--overwrite replaces it): {error}"
+            raise CopyFailed(told) from error
 
     def _is_one_file(self, name: str) -> bool:
         """Whether the name stands for one and the same file, however the storages are set up."""

@@ -6,6 +6,7 @@ import io
 import os
 import posixpath
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from django_mogilefs.storage import MogileFSStorage
+from mogilefs import StorageUnavailable
 from tests.django.storage.commands import every_database, fill, refer_to, run, strictly
 from tests.support.farm import Farm, until
 
@@ -293,6 +295,61 @@ def test_a_reference_that_the_source_lacks_is_a_failure(aliases):
     refer_to("lost.png")
     with pytest.raises(CommandError, match="1 of 1 files"):
         run("mogilefs_copy", "disk", "default")
+
+
+def test_what_cannot_be_read_any_more_is_replaced_where_that_is_asked_for(aliases, tmp_path):
+    fill("disk", "a.txt", "b.txt")
+    copy = ["mogilefs_copy", "disk", "spoilt", "--list"]
+    err = io.StringIO()
+    with Farm(tmp_path / "node", devices=1) as farm:
+        options = {"domain": "demo", "trackers": [farm.node.tracker]}
+        spoilt = {**settings.STORAGES["default"], "OPTIONS": options}
+        with override_settings(STORAGES={**settings.STORAGES, "spoilt": spoilt}):
+            run(*copy)
+            farm.copy(1, farm.fid("a.txt")).unlink()
+            with pytest.raises(CommandError, match="1 of 2 files"):
+                call_command(*copy, stdout=err, stderr=err)
+            assert "a.txt: cannot be read in the destination (--overwrite repl" in err.getvalue()
+            assert run(*copy, "--overwrite", "--dry-run").startswith("copied a.txt\nWould be: 1 ")
+            assert run(*copy, "--overwrite") == "1 copied, 1 unchanged, 0 failed\n"
+            assert farm.client.read("a.txt") == b"a.txt"
+
+
+def test_what_cannot_be_read_in_the_source_replaces_nothing(aliases):
+    fill("disk", "a.txt")
+    fill("default", "a.txt")
+    backend = {"BACKEND": f"{__name__}.Torn", "OPTIONS": {"location": storages["disk"].location}}
+    for delete in [], ["--delete-source"]:
+        with (
+            override_settings(STORAGES={**settings.STORAGES, "torn": backend}),
+            pytest.raises(CommandError, match="1 of 1 files"),
+        ):
+            run("mogilefs_copy", "torn", "default", "--list", "--overwrite", *delete)
+    assert storages["default"].open("a.txt").read() == b"a.txt"
+    assert storages["disk"].exists("a.txt")
+
+
+class Absent(MogileFSStorage):
+    """Of which no replica can be read the first time."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def _open(self, name, mode="rb"):
+        if name not in self.asked:
+            self.asked.add(name)
+            raise StorageUnavailable("no replica")
+        return super()._open(name, mode)
+
+
+def test_what_is_one_file_in_both_is_not_deleted_where_it_was_away_for_a_moment(aliases):
+    fill("default", "a.txt")
+    absent = {"absent": {"BACKEND": f"{__name__}.Absent"}}
+    move = ["mogilefs_copy", "default", "absent", "--list", "--overwrite", "--delete-source"]
+    with override_settings(STORAGES={**settings.STORAGES, **absent}):
+        with pytest.raises(CommandError, match="1 of 1 files"):
+            run(*move)
+        assert Absent.asked == {"a.txt"}
+        assert storages["default"].open("a.txt").read() == b"a.txt"
 
 
 def test_a_dry_run_tells_and_changes_nothing(aliases):
