@@ -22,7 +22,7 @@ else:
     AnyFile = File
 
 COPIED, UNCHANGED, OWN = "copied", "unchanged", "the destination's own"
-ONLY_THERE = "only in the destination"
+ONLY_THERE, NOTED = "only in the destination", "in the journal"
 
 
 class CopyFailed(Exception):
@@ -71,6 +71,17 @@ def own_prefix(source: Storage, destination: Storage) -> str:
     return inner.removeprefix(outer) if inner.startswith(outer) else ""
 
 
+def place(storage: Storage) -> str:
+    """Where a storage keeps its files, in words; only its class for what is not known here."""
+    if isinstance(storage, MogileFSStorage):
+        trackers = ", ".join(sorted(storage.trackers))
+        return f"{storage.domain}:{storage.location} at {trackers}"
+    try:
+        return storage.path("")
+    except NotImplementedError:
+        return f"{type(storage).__module__}.{type(storage).__qualname__}"
+
+
 def _root(storage: Storage) -> str:
     if isinstance(storage, MogileFSStorage):
         return f"{storage.domain}\0{directory_prefix('', storage.location)}"
@@ -94,12 +105,13 @@ class Copy:
     """The names that no field on the source refers to: the destination alone may have them."""
 
     def __call__(self, name: str) -> str:
-        """COPIED, UNCHANGED where the destination has the same bytes already, OWN or ONLY_THERE.
+        """COPIED, UNCHANGED where the destination has the same bytes already, or why it was left:
 
-        A copy of what is the destination's own would lie in it once more, deeper.
+        NOTED if it was moved before, ONLY_THERE, or OWN: a copy of what is the destination's own
+        would lie in it once more, deeper.
         """
         if name in self.done and not self.source.exists(name):
-            return UNCHANGED
+            return NOTED
         if self.own and name.startswith(self.own) and self._is_own(name):
             return OWN
         outcome = self._outcome(name)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import re
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from django.conf import settings
 from django.core.files.base import ContentFile, File
-from django.core.files.storage import FileSystemStorage, storages
+from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
@@ -142,14 +143,74 @@ def test_a_journal_spares_comparing_again(aliases, tmp_path):
     journal = f"--journal={tmp_path / 'journal'}"
     run("mogilefs_copy", "disk", "default", "--list", journal)
     fill("disk", "c.txt")
-    assert "1 copied, 0 failed" in run("mogilefs_copy", "disk", "default", "--list", journal)
+    told = run("mogilefs_copy", "disk", "default", "--list", journal)
+    assert told == "1 copied, 2 in the journal, 0 failed\n"
+
+
+def test_a_journal_is_of_two_storages_alone(aliases, tmp_path):
+    journal = tmp_path / "journal"
+    fill("disk", "a.txt")
+    fill("default", "a.txt")
+    copy = ["mogilefs_copy", "disk", "default", f"--journal={journal}", "--list"]
+    run(*copy, "--dry-run")
+    assert not journal.exists()
+    run(*copy)
+    noted = journal.read_bytes()
+    first = r"cannot be the journal: its first line is not \\ .* but \\ disk \(.*disk\) to default"
+    for others in (["disk", "other"], ["default", "disk"], ["default", "other"]):
+        with pytest.raises(CommandError, match=first):
+            run("mogilefs_copy", *others, *copy[3:])
+    elsewhere = {**settings.STORAGES["default"], "OPTIONS": {"location": "elsewhere"}}
+    with (
+        override_settings(STORAGES={**settings.STORAGES, "default": elsewhere}),
+        pytest.raises(CommandError, match=first),
+    ):
+        run(*copy)
+    assert journal.read_bytes() == noted
+    assert run(*copy) == "1 in the journal, 0 failed\n"
+
+
+@pytest.mark.parametrize("content", [b"a.txt\nb.txt\n", b"no journal", b"\\ disk to default\n"])
+def test_what_does_not_begin_as_a_journal_is_left_as_it_is(aliases, tmp_path, content):
+    journal = tmp_path / "journal"
+    journal.write_bytes(content)
+    fill("disk", "a.txt")
+    with pytest.raises(CommandError, match="cannot be the journal"):
+        run("mogilefs_copy", "disk", "default", f"--journal={journal}", "--list")
+    assert journal.read_bytes() == content
+    assert not storages["default"].exists("a.txt")
+
+
+class Elsewhere(Storage):
+    """One file, on no disk of this machine's."""
+
+    def listdir(self, path):
+        return [], ["a.txt"]
+
+    def exists(self, name):
+        return name == "a.txt"
+
+    def size(self, name):
+        return 5
+
+    def _open(self, name, mode="rb"):
+        return ContentFile(b"a.txt")
+
+
+def test_a_journal_names_the_class_of_a_storage_that_is_not_known_here(aliases, tmp_path):
+    backend = {"BACKEND": f"{__name__}.Elsewhere"}
+    journal = tmp_path / "journal"
+    with override_settings(STORAGES={**settings.STORAGES, "far": backend}):
+        run("mogilefs_copy", "far", "default", "--list", f"--journal={journal}")
+    first = rb"\\ far \(tests\..*\.Elsewhere\) to default \(test: at 127\.0\.0\.1:[0-9]+\)\n"
+    assert re.fullmatch(first + rb"a\.txt\n", journal.read_bytes())
 
 
 def test_options_may_come_from_who_calls_the_command(aliases, tmp_path):
     fill("disk", "a.txt")
     options = {"list": "", "workers": 2, "journal": str(tmp_path / "journal")}
     assert run("mogilefs_copy", "disk", "default", **options) == "1 copied, 0 failed\n"
-    assert run("mogilefs_copy", "disk", "default", **options) == "nothing, 0 failed\n"
+    assert run("mogilefs_copy", "disk", "default", **options) == "1 in the journal, 0 failed\n"
 
 
 def test_what_was_only_copied_before_is_deleted_when_that_is_asked_for(aliases, tmp_path):
@@ -170,7 +231,7 @@ def test_what_was_uploaded_since_the_switch_is_no_failure(aliases, tmp_path):
     would_be = "copied pictures/old.png\nWould be: 1 copied, 1 only in the destination, 0 failed\n"
     assert run(*copy, "--dry-run") == would_be
     assert run(*copy) == "1 copied, 1 only in the destination, 0 failed\n"
-    assert (tmp_path / "journal").read_text() == "pictures/old.png\n"
+    assert (tmp_path / "journal").read_text().splitlines()[1:] == ["pictures/old.png"]
     assert run(*copy[:-1]) == "1 only in the destination, 1 unchanged, 0 failed\n"
 
 
@@ -201,7 +262,8 @@ def test_a_move_by_reference_goes_on_with_what_is_left(aliases, tmp_path):
     refer_to("pictures/a.png")
     assert "1 copied, 0 failed" in run(*move)
     refer_to("pictures/b.png")
-    assert "1 copied, 1 unchanged, 0 failed" in run(*move)
+    assert run(*move) == "1 copied, 1 in the journal, 0 failed\n"
+    assert (tmp_path / "j").read_text().splitlines()[1:] == ["pictures/a.png", "pictures/b.png"]
     assert storages["disk"].listdir("pictures") == ([], [])
 
 
@@ -457,18 +519,24 @@ def test_a_journal_takes_no_name_for_several(aliases, tmp_path):
     odd = ["a\nb", "c\rd", "e\\nf", "g\x85h", "é"]
     fill("disk", *odd)
     assert run(*copy) == "5 copied, 0 failed\n"
-    assert run(*copy) == "nothing, 0 failed\n"
+    assert run(*copy) == "5 in the journal, 0 failed\n"
     fill("disk", "a", "b", "c", "d", "g", "h", "e\nf")
-    assert run(*copy) == "7 copied, 0 failed\n"
+    assert run(*copy) == "7 copied, 5 in the journal, 0 failed\n"
 
 
 def test_a_line_that_a_journal_could_not_end_counts_for_nothing(aliases, tmp_path):
     journal = tmp_path / "journal"
-    journal.write_bytes(b"done\ncut")
-    fill("disk", "done", "cut", "cutoff")
     copy = ["mogilefs_copy", "disk", "default", f"--journal={journal}", "--list"]
-    assert run(*copy) == "2 copied, 0 failed\n"
-    assert run(*copy) == "nothing, 0 failed\n"
+    fill("disk", "done")
+    run(*copy)
+    fill("disk", "cut", "cutoff")
+    noted = journal.read_bytes()
+    journal.write_bytes(noted + b"cut")
+    assert run(*copy) == "2 copied, 1 in the journal, 0 failed\n"
+    assert run(*copy) == "3 in the journal, 0 failed\n"
+    journal.write_bytes(noted[:9])
+    assert run(*copy) == "3 unchanged, 0 failed\n"
+    assert run(*copy) == "3 in the journal, 0 failed\n"
 
 
 @every_database
@@ -478,6 +546,6 @@ def test_names_that_are_no_text_are_copied_and_told(aliases, tmp_path):
     copy = ["mogilefs_copy", "disk", "default", "--list", f"--journal={tmp_path / 'journal'}"]
     assert strictly(*copy, "--dry-run") == "copied caf\\udce9.txt\nWould be: 1 copied, 0 failed\n"
     assert strictly(*copy) == "1 copied, 0 failed\n"
-    assert strictly(*copy) == "nothing, 0 failed\n"
+    assert strictly(*copy) == "1 in the journal, 0 failed\n"
     assert storages["default"].open(name).read() == os.fsencode(name)
     assert "orphan test:caf\\udce9.txt\n" in strictly("mogilefs_orphans", "--min-age=0")

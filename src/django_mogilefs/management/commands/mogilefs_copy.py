@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -16,7 +17,16 @@ from django.core.files.storage import InvalidStorageError, Storage, storages
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from django_mogilefs.copying import COPIED, ONLY_THERE, OWN, Copy, own_prefix, replacing
+from django_mogilefs.copying import (
+    COPIED,
+    NOTED,
+    ONLY_THERE,
+    OWN,
+    Copy,
+    own_prefix,
+    place,
+    replacing,
+)
 from django_mogilefs.names import directory_prefix
 from django_mogilefs.references import fields_named, fields_on, names_in
 from django_mogilefs.storage import MogileFSStorage
@@ -72,18 +82,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         source, destination = (_storage(options[name]) for name in ("source", "destination"))
         noted = options["journal"]  # from call_command it may be text
-        journal = Journal(None if noted is None else Path(noted))
+        journal = Journal(
+            None if noted is None else Path(noted),
+            f"{options['source']} ({place(source)})",
+            f"{options['destination']} ({place(destination)})",
+        )
         try:
-            found, optional = self._names(source, destination, options)
+            names, optional = self._names(source, destination, options)
         except (MogileFSError, OSError, SuspiciousFileOperation) as error:
             raise CommandError(f"{options['source']} cannot be listed: {error}") from error
-        delete = options["delete_source"]  # also what an earlier run has only copied
-        names = found if delete else [each for each in found if each not in journal]
         copy = Copy(
             source,
             replacing(destination) if options["overwrite"] else destination,
             overwrite=options["overwrite"],
-            delete_source=delete,
+            delete_source=options["delete_source"],
             dry_run=options["dry_run"],
             done=journal,
             own="" if options["list"] is None else own_prefix(source, destination),
@@ -115,24 +127,25 @@ class Command(BaseCommand):
     def _run(
         self, copy: Copy, names: list[str], options: Any, journal: Journal
     ) -> dict[str, Exception]:
+        # Of what an earlier run has only copied the source may still have to be deleted.
+        left = names if copy.delete_source else [each for each in names if each not in journal]
         failed: dict[str, Exception] = {}
-        counts: dict[str, int] = {}
+        counts = Counter({NOTED: len(names) - len(left)})
         show = options["verbosity"] > 0 and sys.stderr.isatty()
-        with tqdm(total=len(names), unit=" files", disable=not show) as bar:
-            for name, result in _in_parallel(copy, names, options["workers"]):
+        with tqdm(total=len(left), unit=" files", disable=not show) as bar:
+            for name, result in _in_parallel(copy, left, options["workers"]):
                 bar.update()
                 if isinstance(result, Exception):
                     failed[name] = result
                     continue
-                counts[result] = counts.get(result, 0) + 1
+                counts[result] += 1
                 if options["verbosity"] > 1 or (options["dry_run"] and result == COPIED):
                     self.stdout.write(f"{result} {printable(name)}")
-                if not options["dry_run"] and result not in (OWN, ONLY_THERE):
+                if not options["dry_run"] and result not in (OWN, ONLY_THERE, NOTED):
                     journal.add(name)
-        told = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "nothing"
-        self.stdout.write(
-            f"{'Would be: ' if options['dry_run'] else ''}{told}, {len(failed)} failed"
-        )
+        told = [f"{count} {what}" for what, count in sorted(counts.items()) if count]
+        would_be = "Would be: " if options["dry_run"] else ""
+        self.stdout.write(f"{would_be}{', '.join(told) or 'nothing'}, {len(failed)} failed")
         return failed
 
 
@@ -177,18 +190,27 @@ def _in_parallel(
 class Journal:
     """The names that earlier runs have done with, one a line; without a file it keeps nothing.
 
-    A line that its run could not end, because it was cut off, is taken back. CommandError where
-    the file cannot be read or written.
+    The first line says which storages it is of. A line that its run could not end, because it was
+    cut off, is taken back. CommandError where the file cannot be read or written, or is of others.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, source: str, destination: str) -> None:
         self._path = path
+        self._first = _OF + _line(f"{source} to {destination}")
         with self._told():
             data = path.read_bytes() if path is not None and path.exists() else b""
+            self._see_whose(data)
             whole, end, torn = data.rpartition(b"\n")
             if path is not None and torn:
                 os.truncate(path, len(whole + end))
-        self._done = frozenset(whole.split(b"\n"))
+        self._done = frozenset(whole.split(b"\n")[1:])
+
+    def _see_whose(self, data: bytes) -> None:
+        first, end, _ = data.partition(b"\n")
+        if first != self._first and (end or not self._first.startswith(first)):
+            found, wanted = (printable(os.fsdecode(line)) for line in (first, self._first))
+            told = f"its first line is not {wanted} but {found}"
+            raise CommandError(f"{self._path} cannot be the journal: {told}")
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and _line(name) in self._done
@@ -196,7 +218,8 @@ class Journal:
     def add(self, name: str) -> None:
         if self._path is not None:
             with self._told(), self._path.open("ab") as file:
-                file.write(_line(name) + b"\n")
+                begin = b"" if file.tell() else self._first + b"\n"
+                file.write(begin + _line(name) + b"\n")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -212,3 +235,6 @@ def _line(name: str) -> bytes:
 
 
 _IN_A_LINE = str.maketrans({"\\": r"\\", "\n": r"\n"})
+
+_OF = b"\\ "
+"""What the first line begins with, and no name's line does."""
