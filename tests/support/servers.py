@@ -151,21 +151,25 @@ def rendered(source: Path, target: Path, addresses: Addresses, front: str) -> No
 
 
 @contextlib.contextmanager
-def running_front(name: str, directory: Path, addresses: Addresses) -> Iterator[str]:
-    """The address of a real Perlbal, nginx or Caddy in front of a site."""
+def running_front(
+    name: str, directory: Path, addresses: Addresses, own: Path | None = None
+) -> Iterator[str]:
+    """The address of a real Perlbal, nginx or Caddy in front of a site.
+
+    ``own`` is a file to take in the place of that of the same name in docs/fronts.
+    """
     binary = program(name)
     with free_port() as port:
-        yield from _running_front(name, binary, directory, addresses, f"127.0.0.1:{port}")
+        address = f"127.0.0.1:{port}"
+        directory.mkdir(parents=True, exist_ok=True)
+        source = CONFIGURATIONS / "nginx" if name == "nginx" else CONFIGURATIONS
+        for file in [*source.iterdir(), *([own] if own else [])]:
+            if file.is_file():
+                rendered(file, directory / file.name, addresses, address)
+        yield from _running_front(name, binary, directory, address)
 
 
-def _running_front(
-    name: str, binary: str, directory: Path, addresses: Addresses, address: str
-) -> Iterator[str]:
-    directory.mkdir(parents=True, exist_ok=True)
-    source = CONFIGURATIONS / "nginx" if name == "nginx" else CONFIGURATIONS
-    for file in source.iterdir():
-        if file.is_file():
-            rendered(file, directory / file.name, addresses, address)
+def _running_front(name: str, binary: str, directory: Path, address: str) -> Iterator[str]:
     with running(_command(name, binary, directory), directory / "log") as process:
         _wait_for(address, process, directory / "log")
         yield address

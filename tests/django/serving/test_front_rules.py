@@ -255,6 +255,36 @@ def test_the_site_is_asked_again_for_what_may_not_be_fetched(stage: Stage) -> No
     assert stage.internal(reply) == set()
 
 
+OWN = """
+events {}
+http {
+    access_log off;
+    include mogilefs-http.conf;
+    server {
+        listen 127.0.0.1:8080;
+        location / {
+            proxy_pass http://127.0.0.1:8000;
+            include mogilefs-app.conf;
+        }
+        include mogilefs-locations.conf;
+    }
+}
+"""
+"""What nginx.conf says may be put into a configuration of one's own, in one that has no more."""
+
+
+def test_in_a_configuration_of_ones_own_the_site_is_asked_again_too(tmp_path: Path) -> None:
+    own = tmp_path / "nginx.conf"
+    own.write_text(OWN)
+    with scripted(b"site") as site:
+        site.script([("X-Accel-Redirect", f"/_mogile/127.0.0.3:7500{FID}")])
+        known = Addresses(site.address, "127.0.0.1:1")
+        with running_front("nginx", tmp_path / "front", known, own) as front:
+            reply = fetch(front, "/file")
+    assert (reply.status, reply.body) == (200, b"site")
+    assert [asked.headers.get("x-mogile-again") for asked in site.asked] == [None, "1"]
+
+
 ODD = (
     "/a%20b.txt?download=1&of=%20y",
     "/%C3%BC.txt",
