@@ -120,7 +120,11 @@ def test_both_replicas_gone_are_looked_up_again(site: Parts) -> None:
     reply = fetch(site.address, f"/mogilefs/{KEY}")
     assert reply.status == 503
     assert reply.headers["retry-after"] == "5"
+    assert reply.headers["cache-control"] == "no-store"
     assert "etag" not in reply.headers
+    private = fetch(site.address, f"/private/{KEY}", {"X-Who": "owner"})
+    assert private.status == 503
+    assert private.headers["cache-control"].endswith("private, no-store")
 
 
 ODD = ("a b", "\xfc", "a+b", "100%", "a%20b", "a/b", "a%2Fb", "a%252Fb", "a?b", "a%3Fb")
@@ -139,7 +143,8 @@ def test_the_site_sends_the_very_file_that_no_front_could_fetch(
             address = f"/mogilefs/failures/{quote(name)}.txt"
             reply = fetch(site.address, f"{address}?download=1")
             assert (reply.status, reply.body) == (200, name.encode())
-            assert reply.headers["content-disposition"].startswith("attachment")
+            assert reply.headers["content-disposition"].count("attachment") == 1
+            assert reply.headers["accept-ranges"] == "bytes"
             part = fetch(site.address, address, {"Range": "bytes=0-0"})
             assert (part.status, part.body) == (206, name.encode()[:1])
 

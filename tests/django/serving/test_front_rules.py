@@ -396,6 +396,19 @@ def test_the_sites_headers_reach_the_browser_from_perlbals_cache_too(tmp_path: P
     assert "set-cookie" not in remembered.headers
 
 
+def test_what_the_site_says_again_comes_to_the_browser_once(stage: Stage) -> None:
+    bad = stage.foreign.address + FID
+    said = {**CARRIED, "Accept-Ranges": "bytes"}
+    stage.hand_over(bad, bad, headers=said)
+    reply = stage.fetch()
+    assert reply.body == b"site"
+    assert {name: reply.headers.get(name.lower()) for name in said} == said
+    stage.hand_over(bad, bad, headers={"Content-Type": "image/png"})
+    reply = stage.fetch()
+    assert reply.body == b"site"
+    assert {name.lower() for name in said} & reply.headers.keys() == {"content-type"}
+
+
 @pytest.mark.parametrize("sender", ["first", "second"])
 def test_no_header_of_a_storage_nodes_reaches_the_browser(sender: str, stage: Stage) -> None:
     """Nor does an empty one come in the place of those that the site did not send."""
