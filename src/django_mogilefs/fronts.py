@@ -149,7 +149,7 @@ class Perlbal(Front):
             return None
         if file.local:
             # Alone: next to a file, Perlbal would pass the other headers on to the browser.
-            return {"X-REPROXY-FILE": file.local.path}
+            return {"X-REPROXY-FILE": _in_a_header(file.local.path)}
         headers: dict[str, str | None] = {
             "X-REPROXY-URL": " ".join(replica.url for replica in file.replicas)
         }
@@ -158,6 +158,11 @@ class Perlbal(Front):
             if self.cache_for and file.public:
                 headers["X-REPROXY-CACHE-FOR"] = f"{self.cache_for}; {_KEPT_BY_PERLBAL}"
         return headers
+
+
+def _in_a_header(path: str) -> str:
+    """A path as Django has to be given it, so that its very bytes are sent: headers are Latin-1."""
+    return os.fsencode(path).decode("latin-1")
 
 
 _KEPT_BY_PERLBAL = (  # those that nginx and Caddy give back; a cookie is nobody else's

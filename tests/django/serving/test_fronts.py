@@ -85,6 +85,13 @@ def test_perlbal_gets_a_file_on_disk_and_no_header_beside_it(file: Handover) -> 
     }
 
 
+def test_perlbal_gets_the_very_bytes_of_a_path() -> None:
+    for name in (b"m\xc3\xa9dias", b"\xe6\x97\xa5", b"m\xe9dias"):
+        local = HERE._replace(path=os.fsdecode(name))
+        told = Perlbal().hand_over(WHOLE._replace(local=local)) or {}
+        assert str(told["X-REPROXY-FILE"]).encode("latin-1") == name
+
+
 def test_perlbal_remembers_public_files_where_that_is_asked_for() -> None:
     cached = Perlbal(cache_for=60).hand_over(WHOLE) or {}
     seconds, _, kept = str(cached["X-REPROXY-CACHE-FOR"]).partition("; ")

@@ -5,14 +5,16 @@ The servers are real processes; the fronts run the configurations of docs/fronts
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from django_mogilefs.fronts import FRONTS
 from mogilefs import Client
+from mogilefs.node import Node
 from tests.django.serving.conftest import Sites
-from tests.support.servers import Reply, fetch
+from tests.support.servers import Addresses, Reply, fetch, running_front, serving_site
 
 CONTENT = b"0123456789"
 LARGE = bytes(range(256)) * 4096
@@ -152,3 +154,24 @@ def test_a_key_of_odd_characters(server: str, sites: Sites) -> None:
     assert reply.headers["content-type"] == "text/html"
     assert reply.headers["content-disposition"] == 'attachment; filename="c;.html"'
     assert "sandbox" in reply.headers["content-security-policy"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+def test_perlbal_reads_from_a_directory_of_any_name(
+    server: str, node: Node, tmp_path: Path
+) -> None:
+    directory = tmp_path / "m\xe9dias \u65e5\u672c %20"
+    directory.symlink_to(node.directory)
+    settings = {
+        "MOGILEFS_DOMAIN": "demo",
+        "MOGILEFS_TRACKERS": [node.tracker],
+        "MOGILEFS_FRONT": "perlbal",
+        "MOGILEFS_LOCAL_DIRECTORIES": {node.storage: str(directory)},
+    }
+    with serving_site(server, tmp_path / "site.log", settings) as site:
+        assert "x-reproxy-file" in fetch(site, "/mogilefs/ten.png").headers
+        with running_front("perlbal", tmp_path / "front", Addresses(site, node.storage)) as front:
+            reply = fetch(front, "/mogilefs/ten.png")
+    clean(reply)
+    assert (reply.status, reply.body) == (200, CONTENT)
