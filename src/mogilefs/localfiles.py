@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import io
@@ -119,14 +120,28 @@ class Spool:
         self.file: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed by close()
             max_size=max_size or 1
         )
-        self._forgotten = weakref.finalize(self, _forget, self.file, os.getpid())
+        self.owner = os.getpid()
+        self._forgotten = weakref.finalize(self, _forget, self.file, self.owner)
+        self._forgotten.atexit = False  # it may be a program's last act to close a file
+        _spools.add(self)
 
     def close(self) -> None:
-        """Forget it, as is also done when nobody has it any more or the process ends.
+        """Forget it, as is also done when nobody has it any more.
 
         In a fork's child the parent's file stays as it is.
         """
         self._forgotten()
+
+
+_spools: weakref.WeakSet[Spool] = weakref.WeakSet()
+
+
+@atexit.register
+def _leave_to_the_parent() -> None:
+    """A fork's child that ends with files which its parent writes must not write them, too."""
+    for spool in list(_spools):
+        if spool.owner != os.getpid():
+            spool.close()
 
 
 def _forget(file: tempfile.SpooledTemporaryFile[bytes], owner: int) -> None:

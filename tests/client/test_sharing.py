@@ -139,6 +139,24 @@ def test_what_is_being_written_by_a_task_is_not_changed_by_a_fork_that_ends(tiny
         assert client.read("key") == b"A" * 100 + b"B" * 100 + b"C" * 100
 
 
+CLOSES_AT_THE_END = """
+import atexit, contextlib, sys
+from mogilefs import Client
+
+files = contextlib.ExitStack()
+atexit.register(files.close)
+file = files.enter_context(Client("d", sys.argv[1]).open("key", "wb"))
+file.write(b"all of it")
+"""
+
+
+def test_a_file_may_be_closed_when_its_process_ends(tiny: Tiny) -> None:
+    command = [sys.executable, "-c", CLOSES_AT_THE_END, tiny.tracker.address]
+    subprocess.run(command, timeout=60, check=True)
+    with Client("d", tiny.addresses) as client:
+        assert client.read("key") == b"all of it"
+
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_an_async_client_survives_a_fork(tiny: Tiny) -> None:
     tiny.cluster.add("key", b"body")
