@@ -316,14 +316,15 @@ class Configured:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, option in cls._declared().items():
+        for name, option in cls.declared().items():
             value = _raw(cls, name)
             if not isinstance(value, (Option, property)):
                 setattr(cls, name, option.for_class(value))
         cls.is_fixed = cls.options().keys() == cls.option_names()
 
     @classmethod
-    def _declared(cls) -> dict[str, Option]:
+    def declared(cls) -> dict[str, Option]:
+        """Every option by name, also behind a property."""
         found: dict[str, Option] = {}
         for each in cls.__mro__:
             for name, value in vars(each).items():
@@ -334,12 +335,12 @@ class Configured:
     @classmethod
     def options(cls) -> dict[str, Option]:
         """Every option by name, as this class has it; not those that it has as properties."""
-        declared = cls._declared()
+        declared = cls.declared()
         return {name: option for name, option in declared.items() if _raw(cls, name) is option}
 
     @classmethod
     def option_names(cls) -> set[str]:
-        return set(cls._declared())
+        return set(cls.declared())
 
     @classmethod
     def keywords(cls) -> set[str]:

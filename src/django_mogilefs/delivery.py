@@ -23,7 +23,7 @@ from .clients import get_async_client
 from .conf import Configured, option
 from .fronts import Front, Handover, LocalDirectories, LocalFile, Replica, make_front
 from .pathcache import Absent, PathCache, Place
-from .project import signed_prefixes
+from .project import signed_places
 from .replies import ACTIVE_TYPES, Policy, Reply
 from .storage import MogileFSStorage
 
@@ -69,8 +69,8 @@ class Delivery:
     """What every key begins with; empty where all of the domain is served."""
     signed: bool
     """Whether addresses have to carry a signature."""
-    signed_below: tuple[str, ...]
-    """What the keys of other storages of the domain begin with whose addresses have to."""
+    signed_below: Mapping[str, bool]
+    """The same of other storages' by what their keys begin with, of which the longest counts."""
     cache: PathCache | None
     front: Front | None
     local: LocalDirectories
@@ -78,7 +78,10 @@ class Delivery:
 
     def is_signed(self, key: str) -> bool:
         """Whether the key's address has to carry a signature."""
-        return self.signed or key.startswith(self.signed_below)
+        if self.signed or not self.signed_below:
+            return self.signed
+        prefixes = [prefix for prefix in self.signed_below if key.startswith(prefix)]
+        return bool(prefixes) and self.signed_below[max(prefixes, key=len)]
 
     def find(self, key: str) -> tuple[Place, bool]:
         """Where a key's bytes lie, and whether that was only remembered.
@@ -163,13 +166,14 @@ def _remembered(
 
 def _put_together(storage: MogileFSStorage, options: tuple[tuple[str, Any], ...]) -> Delivery:
     front, local, policy = _presented(options)
+    prefix = f"{storage.location}/" if storage.location else ""
     return Delivery(
         client=storage.client,
         async_client=get_async_client(storage.client_options),
         domain=storage.domain,
-        prefix=f"{storage.location}/" if storage.location else "",
+        prefix=prefix,
         signed=storage.querystring_auth,
-        signed_below=_signed_below(storage.domain),
+        signed_below=_signed_below(storage.domain, storage.trackers, prefix),
         cache=storage.places,
         front=front,
         local=local,
@@ -178,8 +182,11 @@ def _put_together(storage: MogileFSStorage, options: tuple[tuple[str, Any], ...]
 
 
 @lru_cache(maxsize=256)
-def _signed_below(domain: str) -> tuple[str, ...]:
-    return tuple(signed_prefixes(domain))
+def _signed_below(domain: str, trackers: tuple[str, ...], prefix: str) -> Mapping[str, bool]:
+    places = signed_places(domain, trackers).items()
+    return {
+        place: signed for place, signed in places if place != prefix and place.startswith(prefix)
+    }
 
 
 @lru_cache(maxsize=256)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,11 +38,12 @@ class StorageUse:
     def look_up(self, name: str) -> Any:
         """An option's value as the storage will have it; ImproperlyConfigured as there.
 
-        A property is asked what it tells now.
+        A property is asked what it tells now, if it tells anything: there may be no tenant.
         """
         if not self.is_fixed(name):
-            return getattr(self.backend(**self.given), name)
-        return self.backend.options()[name].look_up(self.backend, self.given)
+            with suppress(Exception):
+                return getattr(self.backend(**self.given), name)
+        return self.backend.declared()[name].look_up(self.backend, self.given)
 
     def client_options(self) -> ClientOptions:
         """What the storage's client is made of; ImproperlyConfigured as there."""
@@ -53,15 +55,27 @@ def storage_uses() -> list[StorageUse]:
     return [*_aliases(), *_fields()]
 
 
-def signed_prefixes(domain: str) -> Iterator[str]:
-    """What keys of the domain begin with whose storage signs their addresses."""
-    asked = ("querystring_auth", "domain", "location")
-    for use in storage_uses():
-        if not all(map(use.is_fixed, asked)):
-            continue  # it may tell something else every time: its own view asks it
-        signed, its_domain, location = map(use.look_up, asked)
-        if signed and its_domain == domain and location:
-            yield f"{location}/"
+def signed_places(domain: str, trackers: Iterable[str]) -> dict[str, bool]:
+    """What keys in each location of a domain begin with, and whether all storages there sign."""
+    found: dict[str, bool] = {}
+    for storage in _storages():
+        # One that is not set up tells that to whoever uses it; one with a property cannot be told.
+        with suppress(ImproperlyConfigured):
+            if storage.domain == domain and not set(trackers).isdisjoint(storage.trackers):
+                prefix = f"{storage.location}/" if storage.location else ""
+                found[prefix] = storage.querystring_auth and found.get(prefix, True)
+    return found
+
+
+def _storages() -> Iterator[MogileFSStorage]:
+    """Every storage of the project's that can be made and has no property for an option."""
+    made: list[Any] = [field.storage for _, field in file_fields()]
+    for use in _aliases():
+        with suppress(Exception):  # whatever keeps one from being made, it signs nothing then
+            made.append(storages[str(use.alias)])
+    for storage in made:
+        if issubclass(type(storage), MogileFSStorage) and storage.is_fixed:
+            yield storage
 
 
 def _aliases() -> Iterator[StorageUse]:

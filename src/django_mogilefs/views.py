@@ -15,6 +15,7 @@ from inspect import isawaitable
 from typing import Any, Final
 
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
@@ -203,8 +204,11 @@ def _unwrapped(request: HttpRequest) -> HttpRequest:
 
 def _is_somebody(request: HttpRequest) -> bool:
     """Whether a decorator or a middleware may have let the request through for who it is from."""
-    session = getattr(request, "session", None)
-    return getattr(session, "accessed", False) or "HTTP_AUTHORIZATION" in request.META
+    if "HTTP_AUTHORIZATION" in request.META:
+        return True
+    if settings.CSRF_USE_SESSIONS:  # for which Django looks into every session
+        return hasattr(request, "_cached_user") or hasattr(request, "_acached_user")
+    return getattr(getattr(request, "session", None), "accessed", False)
 
 
 def _wants_download(request: HttpRequest) -> bool:

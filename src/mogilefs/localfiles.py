@@ -130,7 +130,9 @@ class Spool:
 
         In a fork's child the parent's file stays as it is.
         """
-        self._forgotten()
+        # Not by calling it: when the process ends a finalizer does nothing any more.
+        if self._forgotten.detach():
+            _forget(self.file, self.owner)
 
 
 _spools: weakref.WeakSet[Spool] = weakref.WeakSet()

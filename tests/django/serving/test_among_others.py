@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from functools import wraps
 from typing import Any
 
 import pytest
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
 from django.test import AsyncClient as AsyncBrowser
 from django.test import Client as Browser
 from django.test import RequestFactory
@@ -161,6 +164,22 @@ def test_what_only_members_get_no_front_and_no_shared_cache_keeps(
     assert "X-REPROXY-URL" in answer.headers
     assert "X-REPROXY-CACHE-FOR" not in answer.headers
     assert answer["Cache-Control"] == "private, max-age=60"
+
+
+@pytest.mark.parametrize("looked_at", [None, "_cached_user", "_acached_user"])
+def test_where_django_looks_into_every_session_it_goes_by_the_user(
+    site_settings: Settings, looked_at: str | None
+) -> None:
+    site_settings.CSRF_USE_SESSIONS = True
+    site_settings.MOGILEFS_CACHE_CONTROL = "public, max-age=60"
+    request: Any = RequestFactory().get("/")
+    SessionMiddleware(lambda _: HttpResponse()).process_request(request)
+    CsrfViewMiddleware(lambda _: HttpResponse()).process_request(request)
+    assert request.session.accessed
+    if looked_at:
+        setattr(request, looked_at, "somebody")
+    with closing(serve_mogilefs_file(request, KEY)) as answer:
+        assert answer["Cache-Control"] == f"{'private' if looked_at else 'public'}, max-age=60"
 
 
 def test_what_a_password_opened_is_private_too(site_settings: Settings) -> None:

@@ -10,8 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.core.files.base import ContentFile
-from django.core.files.storage import storages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.test import AsyncClient as AsyncBrowser
@@ -226,27 +224,6 @@ def test_a_signature_of_another_key_or_domain_is_refused() -> None:
     assert get(f"/signed/{KEY}?{query}").status_code == 403
     foreign = MogileFSStorage(domain="other", querystring_auth=True, base_url="/signed/")
     assert get(foreign.url(KEY)).status_code == 403
-
-
-@pytest.mark.parametrize("location", ["private", "private/deeper"])
-def test_no_other_storages_view_opens_what_a_storage_signs(
-    site_settings: Settings, location: str
-) -> None:
-    backend = "django_mogilefs.storage.MogileFSStorage"
-    options = {"location": location, "querystring_auth": True}
-    site_settings.STORAGES = {
-        "default": {"BACKEND": backend},
-        "private": {"BACKEND": backend, "OPTIONS": options},
-    }
-    private = storages["private"]
-    name = private.save("x.txt", ContentFile(b"secret"))
-    path = private.url(name)
-    assert path.startswith(f"/mogilefs/{location}/x")
-    assert get(path.partition("?")[0]).status_code == 403
-    answer = get(path)
-    assert (answer.status_code, body(answer)) == (200, b"secret")
-    assert answer["Cache-Control"].startswith("private, max-age=")
-    assert body(get(f"/mogilefs/{KEY}")) == CONTENT
 
 
 def test_addresses_without_signatures_stay_as_they_were() -> None:

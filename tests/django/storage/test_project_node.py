@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from django_mogilefs.management.commands import mogilefs_node
+from django_mogilefs.storage import MogileFSStorage
 from mogilefs import Client
 from mogilefs.node import Node
 
@@ -39,6 +40,32 @@ def test_the_projects_node_leaves_a_class_that_is_there_as_it_is(tmp_path):
     ):
         classes = {each.name: each.mindevcount for each in client.admin.classes("test")}
     assert (classes["avatar"], classes["thumb"]) == (3, 2)
+
+
+class StorageOfNobody(MogileFSStorage):
+    """Its domain cannot be told without a tenant."""
+
+    mogile_class = "tenants"
+
+    @property
+    def domain(self):
+        raise LookupError("no tenant")
+
+
+class StorageOfOne(MogileFSStorage):
+    @property
+    def domain(self):
+        return "one"
+
+
+def test_the_projects_node_has_what_properties_tell_or_else_the_settings(settings):
+    backends = {"default": StorageOfNobody, "one": StorageOfOne}
+    settings.STORAGES = {
+        alias: {"BACKEND": f"{__name__}.{backend.__name__}"} for alias, backend in backends.items()
+    }
+    domains = mogilefs_node.project_domains()
+    assert domains.keys() == {"test", "one"}
+    assert "tenants" in domains["test"]
 
 
 def test_the_projects_node_has_what_its_storages_name_and_stops_when_told(tmp_path):

@@ -133,7 +133,8 @@ def _client(referring: list[Field]) -> Client:
 
 def _references(referring: list[Field]) -> dict[str, list[str]]:
     """Every key that is referred to, with the rows that do. What can be no key is as it is."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    # Each row once: another database may be a replica.
+    found: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for field in referring:
         assert isinstance(field.storage, MogileFSStorage)
         for pk, name in field.names():
@@ -141,10 +142,8 @@ def _references(referring: list[Field]) -> dict[str, list[str]]:
                 key = field.storage.key(name)
             except (SuspiciousFileOperation, InvalidKey):
                 key = name
-            who = f"{field.label} {pk}"
-            if who not in found[key]:  # another database may be a replica
-                found[key].append(who)
-    return dict(found)
+            found[key][f"{field.label} {pk}"] = None
+    return {key: list(rows) for key, rows in found.items()}
 
 
 def _keys(client: Client, referring: list[Field]) -> Iterator[str]:

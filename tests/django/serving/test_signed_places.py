@@ -1,0 +1,93 @@
+"""What a storage signs no other storage's view opens without a signature; all else it does."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import storages
+from django.test import Client as Browser
+from pytest_django import Settings
+
+from django_mogilefs.storage import MogileFSStorage
+
+OURS = "django_mogilefs.storage.MogileFSStorage"
+STATIC = "django_mogilefs.static.MogileFSStaticStorage"
+
+
+class FromItsConstructor(MogileFSStorage):
+    """Is where its constructor says, which no OPTIONS tell."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(location="private", querystring_auth=True, **options)
+
+
+def storage(location: str, backend: str = OURS, **options: Any) -> dict[str, Any]:
+    return {"BACKEND": backend, "OPTIONS": {"location": location, **options}}
+
+
+def use(site_settings: Settings, **aliases: dict[str, Any]) -> None:
+    site_settings.STORAGES = {"default": {"BACKEND": OURS}, **aliases}
+
+
+def saved(alias: str) -> str:
+    """The address of a new file of the alias."""
+    return storages[alias].url(storages[alias].save("x.txt", ContentFile(b"content")))
+
+
+def status(address: str) -> int:
+    with closing(Browser().get(address)) as answer:
+        return int(answer.status_code)
+
+
+@pytest.mark.parametrize("location", ["private", "private/deeper"])
+def test_what_a_storage_signs_is_asked_for(site_settings: Settings, location: str) -> None:
+    use(site_settings, private=storage(location, querystring_auth=True))
+    address = saved("private")
+    assert address.startswith(f"/mogilefs/{location}/x")
+    assert status(address.partition("?")[0]) == 403
+    with closing(Browser().get(address)) as answer:
+        assert answer.getvalue() == b"content"
+        assert answer["Cache-Control"].startswith("private, max-age=")
+    assert status(saved("default")) == 200
+
+
+def test_what_a_storages_own_constructor_says_counts(site_settings: Settings) -> None:
+    use(site_settings, private={"BACKEND": f"{__name__}.FromItsConstructor"})
+    address = saved("private")
+    assert (status(address), status(address.partition("?")[0])) == (200, 403)
+
+
+@pytest.mark.parametrize(
+    "public",
+    [
+        storage("private/public"),
+        storage("private"),
+        storage("private/static", STATIC, base_url="/mogilefs/"),
+        storage("private", STATIC, base_url="/mogilefs/"),
+    ],
+)
+def test_what_another_storage_has_there_or_deeper_is_not(
+    site_settings: Settings, public: dict[str, Any]
+) -> None:
+    use(site_settings, private=storage("private", querystring_auth=True), public=public)
+    assert status(saved("public")) == 200
+
+
+def test_another_clusters_domain_of_that_name_counts_not(site_settings: Settings) -> None:
+    elsewhere = storage("docs", querystring_auth=True, trackers=["127.0.0.1:1"])
+    use(site_settings, elsewhere=elsewhere, docs=storage("docs"))
+    assert status(saved("docs")) == 200
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [storage("x", domain=""), storage("x", backend="no.such.Storage"), storage("x", nonsense=1)],
+)
+def test_a_storage_that_cannot_be_made_closes_no_others_files(
+    site_settings: Settings, broken: dict[str, Any]
+) -> None:
+    use(site_settings, broken=broken)
+    assert status(saved("default")) == 200
