@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mogilefs import Client
+from tests.support import interrupted
 from tests.support.farm import until
 from tests.support.misbehaving import (
     Behaviour,
@@ -257,3 +258,7 @@ def test_an_interrupt_waits_for_no_storage_node(tmp_path: Path, method: str, sta
     assert not list(tmp_path.rglob("down/*"))
     tracker.stop()
     storage.stop()
+
+
+def test_an_interrupt_ends_a_tree_whatever_lock_is_taken():
+    subprocess.run([sys.executable, interrupted.__file__], timeout=60, check=True)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 
 from mogilefs.errors import KeyNotFound
 
@@ -109,16 +111,43 @@ def run(tasks: Iterable[Task], transfers: Transfers, jobs: int, tally: Tally) ->
     """Run the tasks, ``jobs`` at a time.
 
     A failure, also to tell what more is to be done, is told on stderr at once and noted in
-    ``tally``, and the others go on.
+    ``tally``, and the others go on. What a signal raises here ends them all first.
     """
+    outcome: SimpleQueue[BaseException | None] = SimpleQueue()
+    work = partial(_run, tasks, transfers, jobs, tally)
+    # Where signals raise, nothing may wait with a lock of threading's or of a future's: that would
+    # be left taken for ever, and who wants it next would never end.
+    conductor = Thread(target=_tell_outcome, args=(work, outcome), daemon=True)
+    try:
+        conductor.start()
+        error = outcome.get()
+    except BaseException:
+        transfers.end()
+        if conductor.is_alive():
+            conductor.join()
+        raise
+    if error is not None:
+        raise error
+
+
+def _tell_outcome(work: Callable[[], None], outcome: SimpleQueue[BaseException | None]) -> None:
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+        outcome.put(error)
+    else:
+        outcome.put(None)
+
+
+def _run(tasks: Iterable[Task], transfers: Transfers, jobs: int, tally: Tally) -> None:
     running: dict[Future[None], str] = {}
     with ThreadPoolExecutor(jobs) as pool:
         try:
             with tally.noting():
                 for name, task in tasks:
                     running[pool.submit(task)] = name
-                    _collect(running, tally, leave=jobs * WAITING_PER_JOB)
-            _collect(running, tally, leave=0)
+                    _collect(running, transfers, tally, leave=jobs * WAITING_PER_JOB)
+            _collect(running, transfers, tally, leave=0)
         except BaseException:
             transfers.end()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -146,9 +175,16 @@ def _get(transfers: Transfers, key: str, target: Path, name: str) -> None:
     transfers.get(key, path)
 
 
-def _collect(running: dict[Future[None], str], tally: Tally, leave: int) -> None:
-    """Wait until no more than ``leave`` transfers are under way, and note what failed."""
+def _collect(
+    running: dict[Future[None], str], transfers: Transfers, tally: Tally, leave: int
+) -> None:
+    """Wait until no more than ``leave`` transfers are under way, and note what failed.
+
+    Raises KeyboardInterrupt if they were ended: what fails then is nobody's failure.
+    """
     while len(running) > leave:
         for future in wait(running, return_when=FIRST_COMPLETED).done:
+            if transfers.stop.is_set():
+                raise KeyboardInterrupt
             with tally.noting(running.pop(future)):
                 future.result()
