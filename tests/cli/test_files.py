@@ -70,6 +70,25 @@ def test_what_stands_behind_two_dashes_is_a_key(run: Run, client: Client, tmp_pa
     assert sorted(client.keys()) == ["--", "--json", "photos/1"]
 
 
+@pytest.mark.parametrize(
+    ("argv", "option"),
+    [
+        (["ls", "--after", "--", "k"], "--after"),
+        (["ls", "-l", "--limit", "--", "1"], "--limit"),
+        (["put", "file", "-c", "--", "one"], "-c/--class"),
+        (["-t", "--", "ls"], "-t/--trackers/--tracker"),
+    ],
+)
+def test_what_stands_behind_two_dashes_is_no_value(
+    run: Run, client: Client, tmp_path: Path, argv: list[str], option: str
+):
+    (tmp_path / "file").write_bytes(b"x")
+    ended = run(*argv)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"argument {option}: expected one argument" in ended.err
+    assert list(client.keys()) == []
+
+
 def test_put_without_overwriting_tells_a_taken_key(run: Run, client: Client, tmp_path: Path):
     (tmp_path / "a").write_text("new")
     client.store("k", b"old")

@@ -15,7 +15,7 @@ Run = Callable[[argparse.Namespace, Output], "int | None"]
 
 
 class Argument(str):
-    """What stands behind ``--``: an argument, whatever it looks like."""
+    """What stands behind ``--``: an argument, whatever it looks like, and no option's value."""
 
     __slots__ = ()
     __hash__ = str.__hash__
@@ -62,6 +62,11 @@ class Parser(argparse.ArgumentParser):
         if isinstance(arg_string, Argument):
             return None
         return super()._parse_optional(arg_string)
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings and any(isinstance(value, Argument) for value in arg_strings):
+            raise argparse.ArgumentError(action, "expected one argument")
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError instead of printing the usage and exiting."""
