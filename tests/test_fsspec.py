@@ -226,14 +226,37 @@ def test_a_file_whose_block_raises_is_no_part_of_the_transaction(fs, mode, compr
     assert fs.find("files") == ["files/b"]
 
 
-def test_what_was_never_closed_is_no_part_of_the_transaction(fs):
+@pytest.mark.parametrize("mode", ["wb", "w"])
+def test_a_transaction_with_a_file_that_was_not_closed_stores_nothing(fs, mode):
     fs.pipe("files/a", b"before")
-    with fs.transaction:
-        unfinished = [fs.open("files/a", "w"), fs.open("files/b", "wb")]
-        unfinished[0].write("after")
-        unfinished[1].write(b"after")
+
+    def unfinished(path):
+        file = fs.open(path, mode)
+        file.write("after" if "b" not in mode else b"after")
+        return file
+
+    told = pytest.raises(ValueError, match="not closed before the transaction ended: a")
+    with told, fs.transaction:
+        fs.pipe("files/b", b"b")
+        file = unfinished("files/a")
+        fs.pipe("files/c", b"c")
+    file.close()
     assert fs.find("files") == ["files/a"]
     assert fs.cat("files/a") == b"before"
+    fs.pipe("files/d", b"d")
+    assert fs.cat("files/d") == b"d"
+    with suppress(ZeroDivisionError), fs.transaction:
+        file = unfinished("files/a")
+        file.write(1 // 0)
+    assert fs.cat("files/a") == b"before"
+
+
+def test_a_file_that_is_to_be_committed_must_be_closed(fs):
+    file = fs.open("files/a", "wb", autocommit=False)
+    with pytest.raises(ValueError, match="not closed before it was to be stored: a"):
+        file.commit()
+    file.close()
+    assert not fs.exists("files/a")
 
 
 def test_a_fetch_that_fails_leaves_the_local_file_as_it_was(fs, tmp_path):

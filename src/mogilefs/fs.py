@@ -23,7 +23,7 @@ from fsspec.utils import isfilelike  # type: ignore[import-untyped]  # has no ty
 
 from .client import Client
 from .errors import ConfigurationError, DomainNotFound, InvalidKey, KeyNotFound
-from .fs_files import Compressing, Text, Uncommitted
+from .fs_files import Compressing, Text, Uncommitted, WholeFiles
 from .fs_paths import directories, outermost
 from .levels import level
 from .localfiles import replacing
@@ -47,6 +47,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     protocol = "mogilefs"
     root_marker = ""
+    transaction_type = WholeFiles
 
     def __init__(
         self,

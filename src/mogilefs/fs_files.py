@@ -8,6 +8,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from fsspec.transaction import Transaction  # type: ignore[import-untyped]  # has no types
+
 from .files import Discardable, FileWriter
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ class Uncommitted(Discardable):
 
     def __init__(self, writer: FileWriter) -> None:
         super().__init__()
-        self._writer = writer
+        self._writer, self.name = writer, writer.name
 
     def write(self, data: Buffer) -> int:
         """Append ``data``; how many bytes that was."""
@@ -33,16 +35,27 @@ class Uncommitted(Discardable):
         return self._writer.tell()
 
     def commit(self) -> None:
-        """Store the file, if it was closed."""
-        if self.closed:
-            self._writer.close()
-        else:
+        """Store the file. One that was not closed is forgotten, and ValueError raised."""
+        if not self.closed:
             self.discard()
+            raise ValueError(f"not closed before it was to be stored: {self.name}")
+        self._writer.close()
 
     def discard(self) -> None:
         """Forget the file, closed or not."""
         self._writer.discard()
         self.close()
+
+
+class WholeFiles(Transaction):  # type: ignore[misc]  # fsspec has no types
+    """A transaction that stores nothing, and raises ValueError, if a file in it was not closed."""
+
+    def complete(self, commit: bool = True) -> None:
+        """Store all files, or forget them."""
+        unclosed = [file.name for file in self.files if not file.closed] if commit else []
+        super().complete(commit and not unclosed)
+        if unclosed:
+            raise ValueError(f"not closed before the transaction ended: {', '.join(unclosed)}")
 
 
 class Compressing(Discardable):
