@@ -246,7 +246,11 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         outfile: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Fetch a file, or make the directory, as ``lpath``; a file appears whole or not at all."""
+        """Fetch a file, or make the directory, as ``lpath``.
+
+        A file appears whole or not at all, unless its directory takes no new one: then the file
+        that is there is written over.
+        """
         if outfile is not None or isfilelike(lpath) or self.isdir(rpath):
             super().get_file(rpath, lpath, callback, outfile, **kwargs)
             return

@@ -8,7 +8,6 @@ import errno
 import io
 import os
 import secrets
-import shutil
 import stat
 import tempfile
 import threading
@@ -28,8 +27,9 @@ def is_special(target: str | os.PathLike[str]) -> bool:
 def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file to write that becomes ``target`` at the end of the block, if nothing was raised.
 
-    It has the permissions of the file that it replaces, and no wider ones before. What is special
-    is written to as it is. Raises OSError.
+    It has the permissions of the file that it replaces, and no wider ones before, and its owner and
+    group as far as this process may give files away. What is special is written to as it is; so is,
+    as a last resort, a file whose directory lets nobody put one beside it. Raises OSError.
     """
     if is_special(target):
         with open(target, "wb") as file:
@@ -38,11 +38,13 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     place = _place(target)
     part = place.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with _created(part, place) as file:
+        beside = _created(part, place)
+        with beside or _rewriting(place) as file:
             yield file
-        if place.exists():
-            shutil.copymode(place, part)
-        part.replace(place)
+            if beside:
+                _take_over(place, beside)
+        if beside:
+            part.replace(place)
     except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink()
@@ -51,10 +53,47 @@ def replacing(target: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
-def _created(part: Path, place: Path) -> BinaryIO:
-    """Nobody may open it who may not open what it is to replace, from the first moment."""
+def _created(part: Path, place: Path) -> BinaryIO | None:
+    """Nobody may open it who may not open what it is to replace, from the first moment.
+
+    None where the directory lets nobody put a file there.
+    """
     mode = stat.S_IMODE(place.stat().st_mode) & 0o777 if place.exists() else 0o666
-    return open(part, "xb", opener=partial(os.open, mode=mode))
+    try:
+        return open(part, "xb", opener=partial(os.open, mode=mode))
+    except PermissionError:
+        return None
+
+
+def _take_over(place: Path, file: BinaryIO) -> None:
+    """Give the file the owner, group and permissions of the one at ``place``, if it is there."""
+    file.flush()  # to write, or to give away, takes a setuid bit off
+    if place.exists():
+        there = place.stat()
+        for owner in (-1, there.st_uid):  # the group is often one's own to give
+            with contextlib.suppress(OSError):
+                os.fchown(file.fileno(), owner, there.st_gid)
+        os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
+
+
+@contextlib.contextmanager
+def _rewriting(place: Path) -> Iterator[BinaryIO]:
+    """The file at ``place`` itself: if the block raises, what was written until then is there.
+
+    Where that is nothing, the file stays as it was.
+    """
+    with open(place, "wb", opener=_opened_as_it_is) as file:
+        try:
+            yield file
+        except BaseException:
+            if file.tell():
+                file.truncate()
+            raise
+        file.truncate()
+
+
+def _opened_as_it_is(path: str, flags: int) -> int:
+    return os.open(path, flags & ~os.O_TRUNC)
 
 
 def _place(target: str | os.PathLike[str]) -> Path:

@@ -258,8 +258,9 @@ class Operations:
     def download(self, key: str, path: str | os.PathLike[str]) -> Op[None]:
         """The file as a file on disk, which appears under its name only when it is whole.
 
-        A file that was there is replaced, with its permissions; a pipe or device is written to.
-        Raises KeyNotFound, StorageUnavailable, OSError.
+        A file that was there is replaced, with its permissions and, where this process may give
+        files away, its owner. A pipe or device is written to; so is, as a last resort, a file in a
+        directory that takes no new one. Raises KeyNotFound, StorageUnavailable, OSError.
         """
         download = self.reading(key)
         try:
