@@ -297,8 +297,29 @@ def test_nobody_says_that_a_file_is_not_there_who_cannot_know(fs):
     for ask in (lost.exists, lost.isfile, lost.isdir, lost.lexists):
         with pytest.raises(TrackersUnavailable):
             ask("files/k")
-    assert not fs.exists("nowhere/k")
-    assert not fs.exists("files/" + "x" * 300)
+    never = fsspec.filesystem("mogilefs", trackers="127.0.0.1:1", client_options={"timeout": 0})
+    with pytest.raises(ConfigurationError):
+        never.exists("files/k")
+
+
+NO_TEXT = "\ud800"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nowhere/k",
+        "files/" + "x" * 300,
+        "/k",
+        "mogilefs:///k",
+        NO_TEXT,
+        f"{NO_TEXT}/k",
+        f"files/{NO_TEXT}",
+    ],
+)
+def test_what_cannot_be_there_is_not_there(fs, path):
+    for ask in (fs.exists, fs.isfile, fs.isdir, fs.lexists):
+        assert not ask(path)
 
 
 def test_mv_is_a_rename_within_a_domain(fs):

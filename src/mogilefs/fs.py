@@ -24,7 +24,7 @@ from fsspec.utils import isfilelike  # type: ignore[import-untyped]  # has no ty
 from .client import Client
 from .errors import ConfigurationError, DomainNotFound, InvalidKey, KeyNotFound
 from .fs_files import Compressing, Text, Uncommitted, WholeFiles
-from .fs_paths import directories, outermost
+from .fs_paths import directories, is_path, outermost, split
 from .levels import level
 from .localfiles import replacing
 
@@ -102,6 +102,8 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         return self._kind(path) == "directory"
 
     def _kind(self, path: str) -> str | None:
+        if not is_path(self._strip_protocol(path)):
+            return None
         try:
             return str(self.info(path)["type"])
         except (FileNotFoundError, InvalidKey):
@@ -163,7 +165,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
             return True
         if not self.exists(path):
             return False
-        domain, key = _split(path)
+        domain, key = split(path)
         client = self.client(domain)
         for each in chain([key] if key else [], client.keys(f"{key}/" if key else "")):
             with suppress(KeyNotFound):
@@ -314,7 +316,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     def _file_path(self, path: str) -> tuple[str, str]:
         """The domain and key of a path that names a file."""
         path = self._strip_protocol(path)
-        domain, key = _split(path)
+        domain, key = split(path)
         if not key:
             raise IsADirectoryError(f"{path or '/'}: a domain is no file")
         return domain, key
@@ -322,8 +324,8 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     def _renamed(self, path1: str | list[str], path2: str | list[str]) -> bool:
         if isinstance(path1, list) or isinstance(path2, list) or path2.endswith("/"):
             return False
-        domain1, key1 = _split(self._strip_protocol(path1))
-        domain2, key2 = _split(self._strip_protocol(path2))
+        domain1, key1 = split(self._strip_protocol(path1))
+        domain2, key2 = split(self._strip_protocol(path2))
         if domain1 != domain2 or self.exists(path2) or not self.isfile(path1):
             return False
         self.client(domain1).rename(key1, key2)
@@ -338,7 +340,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         """The paths directly below, and whether each is a directory."""
         if not path:
             return [(domain.name, True) for domain in self.client(None).admin.domains()]
-        domain, key = _split(path)
+        domain, key = split(path)
         prefix = f"{key}/" if key else ""
         with suppress(DomainNotFound):
             found = level(self.client(domain), prefix)
@@ -347,7 +349,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     def _all_below(self, path: str, withdirs: bool) -> dict[str, bool]:
         """Every path below, at any depth, and whether it is a directory."""
-        domain, key = _split(path)
+        domain, key = split(path)
         found: dict[str, bool] = {}
         with suppress(DomainNotFound):
             for below in self.client(domain).keys(f"{key}/" if key else ""):
@@ -368,7 +370,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
         return _directory(path) if inner else self._file(path)
 
     def _file(self, path: str) -> dict[str, Any] | None:
-        domain, key = _split(path)
+        domain, key = split(path)
         if not key:
             return None
         try:
@@ -388,18 +390,13 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
     def _directory_if_there(self, path: str) -> dict[str, Any] | None:
         if not path:
             return _directory(path)
-        domain, key = _split(path)
+        domain, key = split(path)
         try:
             below = self.client(domain).keys(f"{key}/" if key else "", limit=1)
             there = any(True for _ in below) or not key
         except DomainNotFound:
             return None
         return _directory(path) if there else None
-
-
-def _split(path: str) -> tuple[str, str]:
-    domain, _, key = path.partition("/")
-    return domain, key
 
 
 def _directory(path: str) -> dict[str, Any]:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from re import finditer
 
+from .errors import ConfigurationError
+from .wire import to_bytes
+
+
+def split(path: str) -> tuple[str, str]:
+    """The domain and the key, either empty where it is left out."""
+    domain, _, key = path.partition("/")
+    return domain, key
+
 
 def directories(name: str, top: str) -> Iterator[str]:
     """The directories that a file's path lies in, down from ``top`` and with it."""
@@ -20,3 +29,12 @@ def outermost(paths: list[str]) -> list[str]:
     return [
         path for path in paths if tops.isdisjoint(path[: at.start()] for at in finditer("/", path))
     ]
+
+
+def is_path(path: str) -> bool:
+    """Whether there can be such a path: its domain has a name, and all of it is text."""
+    try:
+        to_bytes(path)
+    except ConfigurationError:
+        return False
+    return not path.startswith("/")
