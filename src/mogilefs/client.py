@@ -72,12 +72,12 @@ class BlockingLink:
 
     def end(self) -> None:
         """Have whoever waits for it hear that it has ended; who uses it is to close it."""
-        with suppress(OSError):  # it has ended already
-            self._socket.shutdown(socket.SHUT_RDWR)
+        if self._pid == os.getpid():  # a fork's child leaves the connection to its parent
+            with suppress(OSError):  # it has ended already
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        if self._pid == os.getpid():  # a fork's child leaves the connection to its parent
-            self.end()
+        self.end()
         self._socket.close()
 
 

@@ -475,6 +475,21 @@ def test_a_client_that_is_aborted_lets_nobody_wait(tiny: Tiny) -> None:
     client.close()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forks_child_aborts_nothing_of_its_parents(tiny: Tiny) -> None:
+    body = os.urandom(2**20)
+    tiny.cluster.add("key", body, replicas=1)
+    with Client("d", tiny.addresses) as client, client.stream("key") as stream:
+        chunks = [next(stream)]
+        child = os.fork()
+        if not child:
+            client.abort()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert b"".join([*chunks, *stream]) == body
+    assert tiny.storages[0].connections == 1
+
+
 @contextlib.contextmanager
 def deaf() -> Iterator[tuple[str, int]]:
     """An address where connecting takes until its timeout: the queue of those who wait is full."""
