@@ -150,9 +150,11 @@ class Perlbal(Front):
         if file.local:
             # Alone: next to a file, Perlbal would pass the other headers on to the browser.
             return {"X-REPROXY-FILE": _in_a_header(file.local.path)}
-        headers: dict[str, str | None] = {
-            "X-REPROXY-URL": " ".join(replica.url for replica in file.replicas)
-        }
+        # It knows no IPv6, and would hang.
+        urls = [replica.url for replica in file.replicas if not replica.node.startswith("[")]
+        if not urls:
+            return None
+        headers: dict[str, str | None] = {"X-REPROXY-URL": " ".join(urls)}
         if not asked:
             headers["X-REPROXY-EXPECTED-SIZE"] = str(file.size)
             if self.cache_for and file.public:

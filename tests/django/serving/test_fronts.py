@@ -68,6 +68,14 @@ def test_perlbal_gets_every_replica_and_the_size() -> None:
     }
 
 
+def test_perlbal_gets_no_replica_that_it_could_not_reach() -> None:
+    sixth = Replica("[::1]:7500", f"/dev4{FID}")
+    found = Perlbal().hand_over(WHOLE._replace(replicas=[sixth, ONE]))
+    assert found is not None
+    assert found["X-REPROXY-URL"] == ONE.url
+    assert Perlbal().hand_over(WHOLE._replace(replicas=[sixth])) is None
+
+
 def test_perlbal_gets_no_size_with_a_range() -> None:
     assert Perlbal().hand_over(PART) == {"X-REPROXY-URL": f"{ONE.url} {TWO.url} {THREE.url}"}
 
