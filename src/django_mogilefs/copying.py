@@ -204,8 +204,9 @@ def _is_one(client: Client, key: str, other_client: Client, other_key: str) -> b
     """
     if client.info(key).fid != other_client.info(other_key).fid:
         return False
-    replicas, others = _replicas(client, key), _replicas(other_client, other_key)
-    return not (replicas and others and replicas.isdisjoint(others))
+    before, others = _replicas(client, key), _replicas(other_client, other_key)
+    apart = before and others and before.isdisjoint(others)
+    return not apart or before != _replicas(client, key)  # or it was moved between the questions
 
 
 def _replicas(client: Client, key: str) -> set[str]:

@@ -16,10 +16,12 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
+from django_mogilefs.copying import Copy, CopyFailed
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import StorageUnavailable
 from tests.django.storage.commands import every_database, fill, refer_to, run, strictly
 from tests.support.farm import Farm, until
+from tests.support.misbehaving import Cluster, TinyStorage, TinyTracker
 
 
 @pytest.mark.parametrize(("source", "destination"), [("disk", "default"), ("default", "disk")])
@@ -466,6 +468,28 @@ def test_what_is_one_file_in_both_is_never_deleted(aliases, mogilefs_node, tmp_p
             run("mogilefs_copy", source, destination, "--list", "--delete-source")
         with storages[source].open("a.txt") as file:
             assert file.read() == b"a.txt"
+
+
+def test_what_is_moved_to_another_device_meanwhile_is_one_file_too():
+    tracker = TinyTracker(cluster := Cluster())
+    nodes = [TinyStorage(cluster), TinyStorage(cluster)]
+    file = cluster.add("key", b"the only one")
+    first, second = ([url] for url in file.urls)
+    file.urls = first
+
+    def move(connection, request, proper):
+        connection.send(proper)
+        if request.args.get("zone"):
+            file.urls = second
+
+    tracker.on["get_paths"] = move
+    options = {"domain": "d", "trackers": [tracker.address]}
+    one, other = MogileFSStorage(**options), MogileFSStorage(**options, mogile_class="other")
+    with pytest.raises(CopyFailed, match="is one file in both"):
+        Copy(one, other, delete_source=True)("key")
+    assert list(cluster.files) == ["key"]
+    for server in (tracker, *nodes):
+        server.stop()
 
 
 def test_an_empty_file_of_which_no_replica_is_left_is_one_file_too(tmp_path):
