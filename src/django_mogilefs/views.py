@@ -62,7 +62,9 @@ _CONDITIONS: Final = [
 ]
 
 _OPTIONS: Final = tuple(sorted(Options.option_names() - {"front_probe", "serve_with_perlbal"}))
-_ATTRIBUTES: Final = frozenset({"storage", "authorize", "as_attachment", "filename", *_OPTIONS})
+_ATTRIBUTES: Final = frozenset(
+    {"storage", "authorize", "public", "as_attachment", "filename", *_OPTIONS}
+)
 
 
 class MogileFSView(View):
@@ -76,6 +78,9 @@ class MogileFSView(View):
 
     storage: str | MogileFSStorage | None = None
     """An alias of STORAGES, an instance, or None for the site's own."""
+    public = False
+    """Whether the files are for everybody, though the session was looked at (by a middleware that
+    does so for every request, say). What ``authorize`` or a signature opens stays private."""
     as_attachment = False
     """Whether every file is to be saved, not shown."""
     filename = ""
@@ -139,7 +144,7 @@ class MogileFSView(View):
             if not asked:
                 expires = max(0, end - int(time.time()))
         return _refused(self.authorize, request, key) or Access(
-            private=signed or asked or _is_somebody(request),
+            private=signed or asked or not (self.public or _is_anybody(request)),
             each_time=asked,
             expires=expires,
             download=self.as_attachment or _wants_download(request),
@@ -162,7 +167,7 @@ class MogileFSView(View):
 def serve_mogilefs_file(request: HttpRequest, key: str, **options: Any) -> HttpResponseBase:
     """Serves the file of a key: ``path("mogilefs/<path:key>", serve_mogilefs_file)``.
 
-    Takes by keyword what MogileFSView has as attributes (``storage``, ``authorize``,
+    Takes by keyword what MogileFSView has as attributes (``storage``, ``authorize``, ``public``,
     ``as_attachment``, ``filename``) and every option of serving, as in
     ``path("private/<path:key>", serve_mogilefs_file, {"authorize": may_see})``.
     """
@@ -202,13 +207,13 @@ def _unwrapped(request: HttpRequest) -> HttpRequest:
     return plain
 
 
-def _is_somebody(request: HttpRequest) -> bool:
-    """Whether a decorator or a middleware may have let the request through for who it is from."""
+def _is_anybody(request: HttpRequest) -> bool:
+    """Whether no decorator or middleware can have let the request through for who it is from."""
     if "HTTP_AUTHORIZATION" in request.META:
-        return True
+        return False
     if settings.CSRF_USE_SESSIONS:  # for which Django looks into every session
-        return hasattr(request, "_cached_user") or hasattr(request, "_acached_user")
-    return getattr(getattr(request, "session", None), "accessed", False)
+        return not (hasattr(request, "_cached_user") or hasattr(request, "_acached_user"))
+    return not getattr(getattr(request, "session", None), "accessed", False)
 
 
 def _wants_download(request: HttpRequest) -> bool:

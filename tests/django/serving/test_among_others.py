@@ -63,6 +63,7 @@ urlpatterns = [
     path("login", login),
     path("files/<path:key>", serve_mogilefs_file),
     path("members/<path:key>", for_members(serve_mogilefs_file)),
+    path("members-public/<path:key>", for_members(serve_mogilefs_file), {"public": True}),
     path("members-class/<path:key>", for_members(MogileFSView.as_view())),
     path("remembered/<path:key>", cache_page(60)(serve_mogilefs_file)),
 ]
@@ -180,6 +181,16 @@ def test_where_django_looks_into_every_session_it_goes_by_the_user(
         setattr(request, looked_at, "somebody")
     with closing(serve_mogilefs_file(request, KEY)) as answer:
         assert answer["Cache-Control"] == f"{'private' if looked_at else 'public'}, max-age=60"
+
+
+def test_a_view_says_that_its_files_are_for_everybody_whoever_looked(
+    site_settings: Settings,
+) -> None:
+    site_settings.MOGILEFS_CACHE_CONTROL = "public, max-age=60"
+    browser = Browser()
+    browser.get("/login")
+    assert get("members", browser)["Cache-Control"] == "private, max-age=60"
+    assert get("members-public", browser)["Cache-Control"] == "public, max-age=60"
 
 
 def test_what_a_password_opened_is_private_too(site_settings: Settings) -> None:
