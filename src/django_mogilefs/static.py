@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from django.contrib.staticfiles.storage import ManifestFilesMixin
@@ -24,6 +25,16 @@ WORKERS = 8
 
 HELD_IN_MEMORY = 2**20
 """Bytes up to which a hashed file is kept for an upload beside the others."""
+
+
+def can_be_read(storage: MogileFSStorage, name: str) -> bool:
+    """Whether the file is there, and not all of its replicas are lost; two waits."""
+    try:
+        with storage.client.stream(storage.key(name), stop=1) as first:
+            next(first, b"")
+    except (KeyNotFound, StorageUnavailable):
+        return False
+    return True
 
 
 class MogileFSStaticStorage(MogileFSStorage):
@@ -70,7 +81,7 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
     def post_process(self, *args: Any, **options: Any) -> Iterator[Any]:
         """Django's, with the uploads in parallel. Between two results the storage is as ever."""
         processing = super().post_process(*args, **options)
-        with _Uploads(super()._save, self._can_be_read, super().delete) as uploads:
+        with _Uploads(super()._save, partial(can_be_read, self), super().delete) as uploads:
             while (result := self._next(processing, uploads)) is not None:
                 yield result
 
@@ -81,14 +92,6 @@ class MogileFSManifestStaticStorage(ManifestFilesMixin, MogileFSStaticStorage): 
             return next(processing, None)
         finally:
             self._uploads = None
-
-    def _can_be_read(self, name: str) -> bool:
-        """Whether the file is there, and not all of its replicas are lost."""
-        try:
-            self.client.modified(self.key(name))
-        except (KeyNotFound, StorageUnavailable):
-            return False
-        return True
 
     def save_manifest(self) -> None:
         """Last of all, so that it never names a file that is not there."""

@@ -16,12 +16,13 @@ from django_mogilefs.static import (
     WORKERS,
     MogileFSManifestStaticStorage,
     MogileFSStaticStorage,
+    can_be_read,
 )
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import ClassNotFound, TrackersUnavailable
 from mogilefs.node import Node
 from tests.django.storage.commands import copies
-from tests.support.misbehaving import Cluster, TinyTracker
+from tests.support.misbehaving import Cluster, TinyStorage, TinyTracker
 
 PLAIN = "django_mogilefs.static.MogileFSStaticStorage"
 MANIFEST = "django_mogilefs.static.MogileFSManifestStaticStorage"
@@ -134,6 +135,21 @@ def test_a_dry_run_changes_nothing(backend):
 def test_an_upload_that_fails_fails_the_command(sources, mogilefs_storage):
     with use(PLAIN, mogile_class="nosuch"), pytest.raises(ClassNotFound):
         collect()
+
+
+def test_what_can_be_read_need_not_tell_its_time():
+    tracker, node = TinyTracker(cluster := Cluster()), TinyStorage(cluster)
+    node.on["HEAD"] = lambda connection, request, proper: connection.close()
+    storage = MogileFSStorage(domain="d", trackers=[tracker.address])
+    cluster.add("there", b"content")
+    cluster.add("empty", b"")
+    assert can_be_read(storage, "there")
+    assert can_be_read(storage, "empty")
+    assert not can_be_read(storage, "nowhere")
+    node.bodies.clear()
+    assert not can_be_read(storage, "there")
+    tracker.stop()
+    node.stop()
 
 
 def test_after_a_failure_no_other_file_is_begun(sources, settings):

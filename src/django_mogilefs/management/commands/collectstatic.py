@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.staticfiles.management.commands import collectstatic
 from tqdm import tqdm
 
-from django_mogilefs.static import WORKERS
+from django_mogilefs.static import WORKERS, can_be_read
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import FileInfo, KeyNotFound, StorageUnavailable
 from mogilefs.wire import CHECKSUMS
@@ -85,9 +85,11 @@ class Command(collectstatic.Command):
             info = self.storage.client.info(self.storage.key(prefixed_path))
             if info.length != source.size(path):
                 return False
-            stored = self.storage.get_modified_time(prefixed_path)  # which a replica has to tell
             if info.checksum:
-                return _checksum(info, path, source) == info.checksum
+                return _checksum(info, path, source) == info.checksum and can_be_read(
+                    self.storage, prefixed_path
+                )
+            stored = self.storage.get_modified_time(prefixed_path)
         except (KeyNotFound, StorageUnavailable):
             return False
         return bool(stored >= source.get_modified_time(path).replace(microsecond=0))
