@@ -158,7 +158,8 @@ def check_static(app_configs: Any = None, **kwargs: Any) -> list[CheckMessage]:
 
 def _is_in(other: StorageUse, use: StorageUse) -> bool:
     """Whether files of the one are kept where the other one's are, or below."""
-    if _look_up(other, "domain") != _look_up(use, "domain"):
+    known = all(each.is_fixed(name) for each in (other, use) for name in ("domain", "location"))
+    if not known or _look_up(other, "domain") != _look_up(use, "domain"):
         return False
     inner, outer = _look_up(other, "location") or "", _look_up(use, "location") or ""
     return not outer or f"{inner}/".startswith(f"{outer}/")

@@ -12,6 +12,7 @@ from django.test import override_settings
 from django.urls import path
 
 from django_mogilefs import checks
+from django_mogilefs.static import MogileFSStaticStorage
 from django_mogilefs.storage import MogileFSStorage
 
 OURS = "django_mogilefs.storage.MogileFSStorage"
@@ -147,6 +148,19 @@ def test_a_storage_below_the_static_files_is_a_warning_too(settings):
     with storages(staticfiles=static, uploads=uploads):
         assert found() == ["mogilefs.W003"]
     with storages(staticfiles=static, uploads=beside):
+        assert found() == []
+
+
+class StaticFilesOfATenant(MogileFSStaticStorage):
+    @property
+    def location(self):
+        return "static/tenant"
+
+
+def test_static_files_whose_place_is_a_property_are_no_warning(settings):
+    settings.STATIC_URL = "/mogilefs/"
+    uploads = {"BACKEND": OURS, "OPTIONS": {"location": "media"}}
+    with storages(default=uploads, staticfiles={"BACKEND": f"{__name__}.StaticFilesOfATenant"}):
         assert found() == []
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.core.cache.backends.base import BaseCache
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.management import CommandError
@@ -127,6 +128,25 @@ def test_where_no_database_has_a_models_table_nothing_is_taken_for_an_orphan(ali
     with pytest.raises(CommandError, match="No database"):
         run("mogilefs_orphans", "--min-age=0", "--delete")
     assert storages["default"].exists("kept.png")
+
+
+class BrokenCache(BaseCache):
+    """A cache whose server is not there."""
+
+    def __init__(self, location, params):
+        super().__init__(params)
+
+    def set(self, *args, **kwargs):
+        raise ConnectionError("the cache is down")
+
+
+@every_database
+def test_a_path_cache_that_is_not_there_is_told(aliases, settings):
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.BrokenCache"}}
+    fill("default", "orphan.png")
+    settings.MOGILEFS_PATH_CACHE = "default"
+    with pytest.raises(CommandError, match=r"path cache 'default' cannot be had: .*down"):
+        run("mogilefs_orphans", "--min-age=0", "--delete")
 
 
 @every_database

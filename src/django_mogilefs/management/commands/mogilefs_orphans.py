@@ -205,6 +205,15 @@ def _delete(client: Client, key: str, alike: list[Field]) -> None:
     except KeyNotFound:
         return
     finally:
-        for field in alike:
-            assert isinstance(field.storage, MogileFSStorage)
+        _forget(key, alike)
+
+
+def _forget(key: str, alike: list[Field]) -> None:
+    """Have views remember nothing of the key; CommandError where their path cache cannot be had."""
+    for field in alike:
+        assert isinstance(field.storage, MogileFSStorage)
+        try:
             field.storage.forget(key)
+        except Exception as error:
+            told = f"The path cache {field.storage.path_cache!r} cannot be had: {error}"
+            raise CommandError(told) from error
