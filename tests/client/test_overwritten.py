@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mogilefs import StorageUnavailable
+from mogilefs import Client, StorageUnavailable
 from mogilefs.files import LOOKS
 from mogilefs.fs import MogileFSFileSystem
 from mogilefs.wire import Request
@@ -92,6 +92,25 @@ def test_the_new_file_is_read_by_the_command(tiny: Tiny, command: str) -> None:
         [sys.executable, "-m", "mogilefs", *told, *words], capture_output=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, NEW), done.stderr
+
+
+def test_the_new_file_is_copied_by_the_command(tiny: Tiny) -> None:
+    answers = iter(
+        [lambda connection, request, proper: connection.send(proper), after_answers(tiny)]
+    )
+
+    def second_time(connection: Connection, request: Request, proper: bytes) -> None:
+        next(answers, last)(connection, request, proper)
+
+    def last(connection: Connection, request: Request, proper: bytes) -> None:
+        connection.send(proper)
+
+    tiny.cluster.add("key", OLD)
+    tiny.tracker.on["file_info"] = second_time
+    told = ["--trackers", ",".join(tiny.addresses), "--domain", "d"]
+    command = [sys.executable, "-m", "mogilefs", *told, "cp", "key", "copy"]
+    subprocess.run(command, check=True)
+    assert Client("d", tiny.addresses).read("copy") == NEW
 
 
 def test_whoever_was_told_the_size_gets_that_file_or_none(face: MakeClient, tiny: Tiny) -> None:

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mogilefs import Client
+from mogilefs import Client, FileInfo, StorageUnavailable
 from mogilefs.localfiles import replacing
 
 from .progress import Counted, Progress
@@ -42,7 +42,16 @@ class Transfers:
         """Store the file under a second key as well, in its class."""
         found = self.client.info(key)
         self.progress.meet(found.length)
-        with self.client.open(key) as file:
+        try:
+            self._copy(found, new_key)
+        except StorageUnavailable:
+            now = self.client.info(key)
+            if now.fid == found.fid:
+                raise
+            self._copy(now, new_key)  # it was stored anew just then
+
+    def _copy(self, found: FileInfo, new_key: str) -> None:
+        with self.client.open(found.key) as file:
             content: Any = Counted(file, self.progress, self.stop)
             self.client.store(new_key, content, mogile_class=found.mogile_class)
 
