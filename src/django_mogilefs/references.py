@@ -38,20 +38,21 @@ class Field:
         CommandError where one of them, or all, cannot be asked.
         """
         name = self.field.attname
-        for alias in _databases(self.model):
+        for alias in _databases(self.model, self.field.get_attname_column()[1]):
             rows = self.model._base_manager.using(alias).exclude(**{name: ""})
             with _told(alias):
                 yield from rows.exclude(**{name: None}).values_list("pk", name).iterator()
 
 
-def _databases(model: type[Model]) -> list[str]:
+def _databases(model: type[Model], column: str) -> list[str]:
     usual = router.db_for_read(model)
     real = [alias for alias in connections if _is_real(alias)]
     # Where it is usually read there must be a table: without one nothing would be referred to.
     found = [
         alias
         for alias in real
-        if alias == usual or (router.allow_migrate_model(alias, model) and _is_in(alias, model))
+        if alias == usual
+        or (router.allow_migrate_model(alias, model) and _is_in(alias, model, column))
     ]
     if not found:
         raise CommandError(f"No database in DATABASES has the table of {model._meta.label}.")
@@ -63,11 +64,15 @@ def _is_real(alias: str) -> bool:
     return bool(connections[alias].settings_dict["ENGINE"] != "django.db.backends.dummy")
 
 
-def _is_in(alias: str, model: type[Model]) -> bool:
-    connection = connections[alias]
-    with _told(alias), connection.cursor() as cursor:
-        tables = connection.introspection.table_names(cursor, include_views=True)
-    return connection.introspection.identifier_converter(model._meta.db_table) in tables
+def _is_in(alias: str, model: type[Model], column: str) -> bool:
+    """Whether the database has the model's table, and in it the column."""
+    introspection = connections[alias].introspection
+    table = introspection.identifier_converter(model._meta.db_table)
+    with _told(alias), connections[alias].cursor() as cursor:
+        if table not in introspection.table_names(cursor, include_views=True):
+            return False
+        columns = introspection.get_table_description(cursor, table)
+    return introspection.identifier_converter(column) in {each.name for each in columns}
 
 
 @contextmanager
