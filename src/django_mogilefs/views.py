@@ -136,7 +136,8 @@ class MogileFSView(View):
     ) -> Access | HttpResponseBase:
         """On what ground the request may have the key, or what it gets instead."""
         expires = None
-        signed, asked = delivery.is_signed(key), self._has_own_authorize()
+        asked = self._has_own_authorize()
+        signed = delivery.signed or (not asked and delivery.is_signed(key))
         if signed:
             end = verified_expiry(delivery.domain, key, request.GET)
             if end is None:

@@ -9,9 +9,11 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.test import Client as Browser
+from django.test import RequestFactory
 from pytest_django import Settings
 
 from django_mogilefs.storage import MogileFSStorage
+from django_mogilefs.views import serve_mogilefs_file
 
 OURS = "django_mogilefs.storage.MogileFSStorage"
 STATIC = "django_mogilefs.static.MogileFSStaticStorage"
@@ -74,6 +76,16 @@ def test_what_another_storage_has_there_or_deeper_is_not(
 ) -> None:
     use(site_settings, private=storage("private", querystring_auth=True), public=public)
     assert status(saved("public")) == 200
+
+
+def test_a_view_that_asks_authorize_asks_for_no_other_storages_signature(
+    site_settings: Settings,
+) -> None:
+    use(site_settings, private=storage("private", querystring_auth=True))
+    key = saved("private").partition("?")[0].removeprefix("/mogilefs/")
+    request = RequestFactory().get("/")
+    with closing(serve_mogilefs_file(request, key, authorize=lambda *_: True)) as answer:
+        assert (answer.status_code, answer["Cache-Control"]) == (200, "private, no-cache")
 
 
 def test_another_clusters_domain_of_that_name_counts_not(site_settings: Settings) -> None:
