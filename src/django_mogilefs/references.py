@@ -38,7 +38,7 @@ class Field:
         CommandError where one of them, or all, cannot be asked.
         """
         name = self.field.attname
-        for alias in _databases(self.model, self.field.get_attname_column()[1]):
+        for alias in _databases(self.model, str(self.field.column)):
             rows = self.model._base_manager.using(alias).exclude(**{name: ""})
             with _told(alias):
                 yield from rows.exclude(**{name: None}).values_list("pk", name).iterator()

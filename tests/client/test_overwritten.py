@@ -95,18 +95,16 @@ def test_the_new_file_is_read_by_the_command(tiny: Tiny, command: str) -> None:
 
 
 def test_the_new_file_is_copied_by_the_command(tiny: Tiny) -> None:
-    answers = iter(
-        [lambda connection, request, proper: connection.send(proper), after_answers(tiny)]
-    )
-
-    def second_time(connection: Connection, request: Request, proper: bytes) -> None:
-        next(answers, last)(connection, request, proper)
-
-    def last(connection: Connection, request: Request, proper: bytes) -> None:
+    def proper_answer(connection: Connection, request: Request, proper: bytes) -> None:
         connection.send(proper)
 
+    answers = iter([proper_answer, after_answers(tiny)])
+
+    def overwritten_at_the_second(connection: Connection, request: Request, proper: bytes) -> None:
+        next(answers, proper_answer)(connection, request, proper)
+
     tiny.cluster.add("key", OLD)
-    tiny.tracker.on["file_info"] = second_time
+    tiny.tracker.on["file_info"] = overwritten_at_the_second
     told = ["--trackers", ",".join(tiny.addresses), "--domain", "d"]
     command = [sys.executable, "-m", "mogilefs", *told, "cp", "key", "copy"]
     subprocess.run(command, check=True)
