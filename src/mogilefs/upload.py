@@ -67,12 +67,13 @@ class Upload:
         """None where the key that was taken meanwhile is to be replaced."""
         for attempt in range(OPENS):
             opened = yield from self._open(look=not self._overwrite and not attempt)
+            fid = integer(opened, "fid")
             place = yield from self._put_on_one(destinations(opened))
             if place is None:
                 continue
             devid, url = place
             try:
-                return (yield from self._close(integer(opened, "fid"), devid, url))
+                return (yield from self._close(fid, devid, url))
             except UploadRejected as rejected:
                 if rejected.code not in FAILED_DEVICE or attempt == OPENS - 1:
                     raise
