@@ -24,7 +24,7 @@ from fsspec.utils import isfilelike  # type: ignore[import-untyped]  # has no ty
 from .client import Client
 from .errors import ConfigurationError, DomainNotFound, InvalidKey, KeyNotFound
 from .fs_files import Compressing, Text, Uncommitted, WholeFiles
-from .fs_paths import directories, is_path, outermost, split
+from .fs_paths import directories, directory, is_path, outermost, split
 from .levels import level
 from .localfiles import replacing
 
@@ -367,7 +367,7 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     def _entry(self, found: tuple[str, bool]) -> dict[str, Any] | None:
         path, inner = found
-        return _directory(path) if inner else self._file(path)
+        return directory(path) if inner else self._file(path)
 
     def _file(self, path: str) -> dict[str, Any] | None:
         domain, key = split(path)
@@ -389,15 +389,11 @@ class MogileFSFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec ha
 
     def _directory_if_there(self, path: str) -> dict[str, Any] | None:
         if not path:
-            return _directory(path)
+            return directory(path)
         domain, key = split(path)
         try:
             below = self.client(domain).keys(f"{key}/" if key else "", limit=1)
             there = any(True for _ in below) or not key
         except DomainNotFound:
             return None
-        return _directory(path) if there else None
-
-
-def _directory(path: str) -> dict[str, Any]:
-    return {"name": path, "type": "directory", "size": 0}
+        return directory(path) if there else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from re import finditer
+from typing import Any
 
 from .errors import ConfigurationError
 from .wire import to_bytes
@@ -38,3 +39,8 @@ def is_path(path: str) -> bool:
     except ConfigurationError:
         return False
     return not path.startswith("/")
+
+
+def directory(path: str) -> dict[str, Any]:
+    """What fsspec is told of a directory."""
+    return {"name": path, "type": "directory", "size": 0}
