@@ -304,6 +304,26 @@ async def test_heads_and_urls_have_limits(open_door):
     assert endless.startswith(b"HTTP/1.1 431 ")
 
 
+async def test_what_stands_behind_a_body_in_chunks_has_the_limit_of_a_head(open_door, devices):
+    door = await open_door(limits=Limits(head=1000))
+    begin = f"PUT {OTHER} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+    endless = await read_until_closed(door.address, begin.encode() + b"X: " + b"x" * 2**20)
+    assert endless.startswith(b"HTTP/1.1 431 ")
+    assert not (devices.root / OTHER[1:]).exists()
+    trailer = await ask(
+        door.address, begin.encode() + b"Content-MD5: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    assert trailer.status == 200
+
+
+async def test_a_head_that_comes_behind_a_body_is_counted_by_itself(open_door, devices):
+    door = await open_door(limits=Limits(head=5000))
+    one = f"PUT {OTHER} HTTP/1.1\r\nHost: x\r\nX: {'x' * 4000}\r\nContent-Length: 6000\r\n\r\n"
+    async with connected(door) as (reader, writer):
+        writer.write((one.encode() + b"b" * 6000) * 400)  # many a read ends within a head
+        assert {(await read_reply(reader)).status for _ in range(400)} == {200}
+
+
 async def test_bodies_have_a_limit(open_door, devices, files):
     door = await open_door(limits=Limits(body=1000, discarded=5000))
     chunked = (

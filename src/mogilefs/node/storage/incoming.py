@@ -37,7 +37,10 @@ class Incoming(asyncio.BufferedProtocol):
         self._queue: deque[Request] = deque()
         self._request = Request()
         self._in_head = False
-        self._head_bytes = 0
+        self._between = True
+        self._begun = 0
+        self._body_came = False
+        self._unfinished_bytes = 0
         self._busy = False
         self._writable = True
         self._reading = True
@@ -72,11 +75,25 @@ class Incoming(asyncio.BufferedProtocol):
         if self._is_idle() and self._answer_plain(size):
             return
         self._received += size
+        began_here, self._begun, self._body_came = self._between, 0, False
         self._parse(memoryview(self._door.buffer)[:size])
-        self._head_bytes = self._head_bytes + size if self._in_head else 0
-        if self._head_bytes > self._limits.head:
+        self._count_unfinished(size, began_here and self._begun == 1)
+        if self._unfinished_bytes > self._limits.head:
             self._break(Refusal(431))
         self._advance()
+
+    def _count_unfinished(self, size: int, alone: bool) -> None:
+        """Bytes of a head, or of what stands behind the last chunk, that the parser has to keep.
+
+        ``alone``: all that came is of one message. Where one ended in front of it, nobody knows how
+        much of that is another's, and it counts from the next read on.
+        """
+        if self._between or self._body_came:
+            self._unfinished_bytes = 0
+        elif self._begun:
+            self._unfinished_bytes = size if alone and self._in_head else 0
+        else:
+            self._unfinished_bytes += size
 
     def _parse(self, data: memoryview) -> None:
         try:
@@ -128,6 +145,8 @@ class Incoming(asyncio.BufferedProtocol):
     def on_message_begin(self) -> None:
         self._request = Request()
         self._in_head = True
+        self._between = False
+        self._begun += 1
         if not self._queue:
             self._look_anew()
 
@@ -135,6 +154,8 @@ class Incoming(asyncio.BufferedProtocol):
         self._request.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # behind a body in chunks, where nothing is that is wanted
+            return
         request = self._request
         request.head_size += len(name) + len(value)
         name = name.lower()
@@ -161,9 +182,11 @@ class Incoming(asyncio.BufferedProtocol):
         return Refusal(400, "HTTP/1.0, or HTTP/1.1 with a Host header, is spoken here")
 
     def on_body(self, data: bytes) -> None:
+        self._body_came = True
         self._request.chunks.append(data)
 
     def on_message_complete(self) -> None:
+        self._between = True
         self._request.complete = True
 
     # Called by the door
