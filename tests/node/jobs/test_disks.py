@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -393,3 +394,16 @@ def test_the_copy_with_the_right_checksum_stays(tmp_path: Path, emptied: bool) -
                 farm.client.set_class(f"k{number}", "one")
             until(lambda: all(len(farm.copies(fid)) == 1 for fid in fids))
         assert all(b"right" in farm.copies(fid).values() for fid in fids)
+
+
+@pytest.mark.parametrize("state", ["drain", "readonly", "down"])
+def test_what_waited_for_a_disk_is_done_when_it_takes_files_again(farm: Farm, state: str) -> None:
+    for devid in (2, 3, 4):
+        farm.set_state(devid, state)
+    until(lambda: len([each for each in farm.client.admin.devices() if each.status == state]) == 3)
+    farm.client.store("face", b"bytes", mogile_class="pair")
+    waits = int(time.time()) + 86_400
+    until(lambda: farm.rows("SELECT 1 FROM file_to_replicate WHERE failcount > 0"))
+    farm.rows("UPDATE file_to_replicate SET failcount = 9, nexttry = ?", waits)
+    farm.set_state(2, "alive")
+    until(lambda: len(farm.locations("face")) == 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,3 +98,24 @@ def test_a_host_that_dies_is_seen_and_gets_nothing_new(hosts: TwoHosts) -> None:
     assert hosts.client.read("key") == BYTES
     assert hosts.fsck().keys() <= {"POVI", "REPL"}  # nothing is said to be missing over there
     assert 7 in hosts.locations("key")
+
+
+def test_what_waited_for_another_host_is_done_when_the_node_starts(hosts: TwoHosts) -> None:
+    gone, short = hosts.store("gone", BYTES, "pair", 2), hosts.store("short", BYTES, "thumb")
+    Farm.stop(hosts)
+    waits = int(time.time()) + 86_400
+    hosts.rows("DELETE FROM file WHERE fid = ?", gone)
+    hosts.rows(
+        "INSERT INTO file_to_delete2 (fid, nexttry, failcount) VALUES (?, ?, 9)", gone, waits
+    )
+    hosts.rows(
+        "INSERT INTO file_to_replicate (fid, nexttry, failcount) VALUES (?, ?, 9)", short, waits
+    )
+    hosts.rows(
+        "UPDATE file SET classid = (SELECT classid FROM class WHERE classname = 'pair')"
+        " WHERE fid = ?",
+        short,
+    )
+    Farm.start(hosts)
+    until(lambda: not hosts.far_copy(gone).exists(), "the deletion")
+    until(lambda: len(hosts.locations("short")) == 2, "the copy")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from ..catalog import Catalog
@@ -27,6 +28,10 @@ from .timings import Timings
 log = logging.getLogger(__name__)
 
 __all__ = ["Jobs", "Timings"]
+
+FIRST_LOOK_SECONDS = 1.0
+"""How long a start waits for the disks of other hosts: work that has waited for them is tried once
+then, and one that is not seen yet would put it off again."""
 
 
 class Jobs:
@@ -71,8 +76,9 @@ class Jobs:
         return [*woken.values(), self.recovery]
 
     async def start(self) -> None:
-        """Look at the own disks once, sweep up after a crash, then let every loop begin."""
-        await self.monitor.round()
+        """Look at the disks once, sweep up after a crash, then let every loop begin."""
+        others = self.foreign_monitor.round(patience=FIRST_LOOK_SECONDS)
+        await asyncio.gather(self.monitor.round(), others)
         swept = await sweep_orphans(self.context)
         if swept:
             log.warning("removed %d files of lost uploads", swept)

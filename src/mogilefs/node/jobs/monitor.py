@@ -45,6 +45,7 @@ class Monitor(Job):
         self._tested: dict[int, float] = {}
         self._told: dict[int, float] = {}
         self._totals: dict[int, tuple[int, int]] = {}
+        self._able: dict[int, int] = {}
         self._reported = 0.0
         self._started = False
         self._looks: dict[int, asyncio.Task[None]] = {}
@@ -76,6 +77,7 @@ class Monitor(Job):
         for device in mine:
             if not _watched(device):
                 self._context.registry.forget(device.devid)
+                self._able.pop(device.devid, None)
         for device in mine:
             if _watched(device) and device.devid not in self._looks:
                 self._looks[device.devid] = asyncio.create_task(self._look(device))
@@ -107,8 +109,11 @@ class Monitor(Job):
             level = logging.INFO if seen.state == "writeable" else logging.WARNING
             told = f" ({why})" if why else ""
             log.log(level, "device %d is %s%s", device.devid, seen.state, told)
-            if self._started and (known is None or _rank(seen) > _rank(known)):
-                self._recovered()
+        takes = seen.state == "writeable" and current.takes_files
+        before, able = self._able.get(device.devid, -1), _rank(seen) + takes
+        self._able[device.devid] = able
+        if able > before and self._started:  # the first look is before anything begins
+            self._recovered()
 
     async def _look_at_own(self, device: Device) -> Observed:
         used = self._has_copies(device.devid)
