@@ -130,6 +130,16 @@ def test_an_operators_drain_is_left_alone(full: Farm) -> None:
     assert on_device(full, 1) == 0
 
 
+def test_a_drain_that_an_operator_asks_for_meanwhile_is_left_alone(full: Farm) -> None:
+    admin = full.client.admin
+    admin.set_rebalance_policy("from_devices=1 to_devices=3")
+    admin.rebalance_start()
+    until(lambda: admin.devices()[0].status == "drain")
+    full.set_state(1, "drain")
+    until(lambda: (status := admin.rebalance_status()) and status.time_finished)
+    assert admin.devices()[0].status == "drain"
+
+
 def test_it_does_not_run_beside_an_fsck(full: Farm) -> None:
     admin = full.client.admin
     admin.set_rebalance_policy("from_devices=1 to_devices=3")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from ...wire import Request, to_bytes
+from ..jobs import rebalance
 from ..registry import DEVICE_STATES, HOST_STATES, Device, Host
 from .classes import change
 from .table import CommandError, Context, Values, command, number
@@ -297,11 +298,11 @@ async def set_state(ctx: Context, request: Request) -> Values:
     device = _device_of_host(ctx, request)
     if device.status == "dead" and state == "alive":
         raise CommandError("state_too_high", "A dead device cannot be alive again at once")
-    await change(
-        ctx,
-        lambda db: db.execute(
-            "UPDATE device SET status = ? WHERE devid = ?", (state, device.devid)
-        ),
-    )
+
+    def set_to(db: sqlite3.Connection) -> None:
+        db.execute("UPDATE device SET status = ? WHERE devid = ?", (state, device.devid))
+        rebalance.keep_drained(db, device.devid)
+
+    await change(ctx, set_to)
     ctx.node.wake("monitor", "reaper", "replicate", "delete")
     return {}

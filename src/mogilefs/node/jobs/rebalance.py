@@ -231,5 +231,11 @@ def _undrain(db: Connection, _devid: int) -> None:
     set_setting(db, DRAINED, None)
 
 
+def keep_drained(db: Connection, devid: int) -> None:
+    """Somebody has said what the device's state is to be: no rebalance takes that back."""
+    sql = "DELETE FROM server_settings WHERE field = ? AND value = ?"
+    db.execute(sql, (DRAINED, str(devid)))
+
+
 def _leave_drained(db: Connection, _devid: int) -> None:
     set_setting(db, DRAINED, None)
