@@ -90,3 +90,18 @@ def test_names_that_are_no_text_are_told_as_escapes(tmp_path: Path) -> None:
         client.store("k", b"bytes", mogile_class="one")
         labels = frozenset({("domain", "\\xff"), ("class", "one")})
         assert scrape(str(farm.node.metrics))["mogilefs_files", labels] == 1
+
+
+def test_files_of_a_class_that_is_gone_are_counted_with_those_of_default(tmp_path: Path) -> None:
+    with Farm(tmp_path, metrics="127.0.0.1:0") as farm:
+        farm.store("one", b"12")
+        farm.client.store("two", b"12345")
+        farm.rows("UPDATE file SET classid = 99 WHERE dkey = 'one'")
+        assert farm.node.metrics is not None
+        with urllib.request.urlopen(f"http://{farm.node.metrics}/metrics") as response:
+            lines = response.read().decode().splitlines()
+    told = [line for line in lines if line.startswith(("mogilefs_files{", "mogilefs_file_bytes{"))]
+    assert told == [
+        'mogilefs_files{class="default",domain="demo"} 2.0',
+        'mogilefs_file_bytes{class="default",domain="demo"} 7.0',
+    ]

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -136,13 +137,16 @@ class MetricsDoor:
         size = GaugeMetricFamily(
             "mogilefs_file_bytes", "Bytes of the files stored, each counted once", labels=labels
         )
+        counts: Counter[tuple[str, str]] = Counter()  # files of a class that is gone are default's
+        lengths: Counter[tuple[str, str]] = Counter()
         for dmid, classid, count, length in self._files:
-            names = [
-                _label(registry.domain_names.get(dmid, str(dmid))),
-                _label(registry.file_class(dmid, classid).name),
-            ]
+            domain = _label(registry.domain_names.get(dmid, str(dmid)))
+            names = (domain, _label(registry.file_class(dmid, classid).name))
+            counts[names] += count
+            lengths[names] += length
+        for names, count in counts.items():
             files.add_metric(names, count)
-            size.add_metric(names, length)
+            size.add_metric(names, lengths[names])
         yield from (files, size)
 
     def _about_devices(self) -> Iterator[Metric]:
