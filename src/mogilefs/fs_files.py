@@ -52,8 +52,15 @@ class WholeFiles(Transaction):  # type: ignore[misc]  # fsspec has no types
 
     def complete(self, commit: bool = True) -> None:
         """Store all files, or forget them."""
-        unclosed = [file.name for file in self.files if not file.closed] if commit else []
-        super().complete(commit and not unclosed)
+        files, fs = list(self.files), self.fs
+        unclosed = [file.name for file in files if not file.closed] if commit else []
+        try:
+            super().complete(commit and not unclosed)
+        except BaseException:  # fsspec's own leaves itself in the transaction where that fails
+            for file in files:
+                file.discard()
+            fs._intrans, fs._transaction = False, None
+            raise
         if unclosed:
             raise ValueError(f"not closed before the transaction ended: {', '.join(unclosed)}")
 
