@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.apps import apps
@@ -58,24 +58,26 @@ def storage_uses() -> list[StorageUse]:
 def signed_places(domain: str, trackers: Iterable[str]) -> dict[str, bool]:
     """What keys in each location of a domain begin with, and whether all storages there sign."""
     found: dict[str, bool] = {}
-    for storage in _storages():
-        # One that is not set up tells that to whoever uses it; one with a property cannot be told.
-        with suppress(ImproperlyConfigured):
-            if storage.domain == domain and not set(trackers).isdisjoint(storage.trackers):
-                prefix = f"{storage.location}/" if storage.location else ""
-                found[prefix] = storage.querystring_auth and found.get(prefix, True)
+    for use in map(_as_made, storage_uses()):
+        if not use.backend.is_fixed:
+            continue  # a property may tell something else every time: nobody else can ask it
+        with suppress(ImproperlyConfigured):  # whoever uses that one is told
+            if use.look_up("domain") == domain and _meet(trackers, use.look_up("trackers")):
+                prefix = f"{location}/" if (location := use.look_up("location")) else ""
+                found[prefix] = use.look_up("querystring_auth") and found.get(prefix, True)
     return found
 
 
-def _storages() -> Iterator[MogileFSStorage]:
-    """Every storage of the project's that can be made and has no property for an option."""
-    made: list[Any] = [field.storage for _, field in file_fields()]
-    for use in _aliases():
-        with suppress(Exception):  # whatever keeps one from being made, it signs nothing then
-            made.append(storages[str(use.alias)])
-    for storage in made:
-        if issubclass(type(storage), MogileFSStorage) and storage.is_fixed:
-            yield storage
+def _meet(trackers: Iterable[str], others: Iterable[str]) -> bool:
+    return not set(trackers).isdisjoint(others)
+
+
+def _as_made(use: StorageUse) -> StorageUse:
+    """The use with what a constructor of its storage's own adds, if that can be made now."""
+    if use.alias is not None:
+        with suppress(Exception):
+            return replace(use, given=vars(storages[use.alias])["given"])
+    return use
 
 
 def _aliases() -> Iterator[StorageUse]:

@@ -67,12 +67,17 @@ def _is_real(alias: str) -> bool:
 def _is_in(alias: str, model: type[Model], column: str) -> bool:
     """Whether the database has the model's table, and in it the column."""
     introspection = connections[alias].introspection
-    table = introspection.identifier_converter(model._meta.db_table)
+    wanted = introspection.identifier_converter(model._meta.db_table).lower()
     with _told(alias), connections[alias].cursor() as cursor:
-        if table not in introspection.table_names(cursor, include_views=True):
-            return False
-        columns = introspection.get_table_description(cursor, table)
-    return introspection.identifier_converter(column) in {each.name for each in columns}
+        # Some databases take a name in any letters.
+        tables = introspection.table_names(cursor, include_views=True)
+        columns = [
+            each.name.lower()
+            for table in tables
+            if introspection.identifier_converter(table).lower() == wanted
+            for each in introspection.get_table_description(cursor, table)
+        ]
+    return introspection.identifier_converter(column).lower() in columns
 
 
 @contextmanager

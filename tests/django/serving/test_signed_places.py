@@ -62,6 +62,21 @@ def test_what_a_storages_own_constructor_says_counts(site_settings: Settings) ->
     assert (status(address), status(address.partition("?")[0])) == (200, 403)
 
 
+class WhatNeedsAnother(MogileFSStorage):
+    """Cannot be made while something else is away."""
+
+    def __init__(self, **options: Any) -> None:
+        raise ConnectionError("away")
+
+
+def test_a_storage_that_cannot_be_made_now_signs_by_its_options(site_settings: Settings) -> None:
+    use(site_settings, private=storage("private", querystring_auth=True))
+    address = saved("private").partition("?")[0]
+    backend = f"{__name__}.WhatNeedsAnother"
+    use(site_settings, private=storage("private", backend, querystring_auth=True))
+    assert status(address) == 403
+
+
 @pytest.mark.parametrize(
     "public",
     [

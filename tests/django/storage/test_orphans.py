@@ -70,6 +70,16 @@ def test_what_rows_in_another_database_refer_to_is_no_orphan(aliases):
 
 
 @every_database
+def test_a_column_in_other_letters_is_the_models_too(aliases):
+    fill("default", "pictures/old.png")
+    archived = Picture.objects.using("archive").create()
+    Picture.objects.using("archive").filter(pk=archived.pk).update(image="pictures/old.png")
+    with connections["archive"].cursor() as cursor:
+        cursor.execute("ALTER TABLE gallery_picture RENAME COLUMN image TO IMAGE")
+    assert "0 orphans" in run("mogilefs_orphans", "--min-age=0")
+
+
+@every_database
 def test_a_database_without_the_models_table_is_left_alone(aliases):
     with connections["archive"].cursor() as cursor:
         cursor.execute("ALTER TABLE gallery_picture RENAME COLUMN thumb TO other")
