@@ -492,6 +492,23 @@ def test_what_is_moved_to_another_device_meanwhile_is_one_file_too():
         server.stop()
 
 
+class Shaky(FileSystemStorage):
+    """Cannot be read."""
+
+    def _open(self, name, mode="rb"):
+        raise OSError(24, "Too many open files")
+
+
+def test_what_cannot_be_read_is_not_replaced_by_itself(tmp_path):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to("here")
+    (tmp_path / "here" / "a.txt").write_text("only copy")
+    here, link = FileSystemStorage(tmp_path / "here"), Shaky(tmp_path / "link")
+    with pytest.raises(CopyFailed, match="is one file in both"):
+        Copy(here, link, overwrite=True)("a.txt")
+    assert (tmp_path / "here" / "a.txt").read_text() == "only copy"
+
+
 def test_an_empty_file_of_which_no_replica_is_left_is_one_file_too(tmp_path):
     with Farm(tmp_path, devices=1) as farm:
         farm.store("empty", b"")
