@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import urllib.request
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mogilefs import Client
 from mogilefs.node import Node
+from mogilefs.node.metrics import MAX_CONNECTIONS
 from tests.support.farm import Farm
 from tests.support.recorded import Conversation, surroundings
 
@@ -105,3 +106,13 @@ def test_files_of_a_class_that_is_gone_are_counted_with_those_of_default(tmp_pat
         'mogilefs_files{class="default",domain="demo"} 2.0',
         'mogilefs_file_bytes{class="default",domain="demo"} 7.0',
     ]
+
+
+def test_who_only_connects_leaves_room_for_the_disks(tmp_path: Path) -> None:
+    with Farm(tmp_path, metrics="127.0.0.1:0") as farm, ExitStack() as stack:
+        assert farm.node.metrics is not None
+        host, _, port = farm.node.metrics.rpartition(":")
+        for _ in range(MAX_CONNECTIONS + 1):
+            last = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        with suppress(ConnectionResetError):
+            assert last.recv(1) == b""

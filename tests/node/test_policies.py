@@ -60,6 +60,7 @@ def test_reads_a_policy(text, policy):
         "Union()",
         "Union(MultipleHosts()",
         "Union(" * 500 + "MultipleHosts()" + ")" * 500,
+        f"MultipleHosts({'9' * 5000})",
     ],
 )
 def test_refuses_what_is_no_policy(text):

@@ -220,3 +220,10 @@ def test_one_who_asks_for_much_at_once_keeps_nobody_waiting(farm: Farm, tracker:
         answered = replies(greedy, 300)
     assert set(map(len, answered)) == {len(answered[0])}
     assert b"key_count=1000" in answered[0]
+
+
+def test_of_a_long_request_only_its_beginning_is_remembered(tracker: Tracker) -> None:
+    assert tracker.ask(f"noop x={'y' * 1_000_000}").status == "OK"
+    tracker.send("!recent\r\n")
+    [shown] = [line for line in tracker.lines().splitlines() if "noop x=y" in line]
+    assert len(shown) < 2000

@@ -39,6 +39,9 @@ MAX_HEAD = 16 * 1024
 REQUEST_SECONDS = 10.0
 """How large a request's head may be, and how long it may take."""
 
+MAX_CONNECTIONS = 20
+"""Who else comes is closed on at once: each holds an open file, which the disks need as well."""
+
 COUNT_SECONDS = 15.0
 """Files are counted at most this often: it reads every row."""
 
@@ -61,6 +64,7 @@ class MetricsDoor:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._server: asyncio.Server | None = None
+        self._connections = 0
         self._counted_at = 0.0
         self._files: list[Row] = []
         self._queues: dict[str, int] = {}
@@ -83,13 +87,23 @@ class MetricsDoor:
             log.warning("%s may not read the metrics: closed", peer)
             writer.transport.abort()
             return
+        if self._connections >= MAX_CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._connections += 1
+        try:
+            await self._converse(reader, writer)
+        finally:
+            self._connections -= 1
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(
             OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.TimeoutError
         ):
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_SECONDS)
             writer.write(await self._answer(head))
             await writer.drain()
-        writer.close()
 
     async def _answer(self, head: bytes) -> bytes:
         method, _, rest = head.partition(b" ")

@@ -180,7 +180,7 @@ _LEAVES: dict[str, type[MultipleHosts | MultipleDevices]] = {
     "MultipleHosts": MultipleHosts,
     "MultipleDevices": MultipleDevices,
 }
-_TOKEN = re.compile(r"\s*([A-Za-z]\w*|\d+|[(),])\s*")
+_TOKEN = re.compile(r"\s*([A-Za-z]\w*|\d{1,18}|[(),])\s*")
 _DEEPEST = 8
 """Unions inside unions beyond this are refused: nobody means them, and reading them recurses."""
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 RECENT = 50
 """Requests that ``!recent`` shows."""
 
+RECENT_BYTES = 1000
+"""What is kept of each: a line may have megabytes."""
+
 LATENCIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the buckets in which latencies are counted, in seconds."""
 

@@ -24,7 +24,7 @@ from .eager import begin
 from .listening import stop_listening
 from .openfiles import clients
 from .outbox import Outbox
-from .stats import TrackerStats
+from .stats import RECENT_BYTES, TrackerStats
 from .watch import MAX_UNREAD, Watchers
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ class TrackerConnection(asyncio.BufferedProtocol):
         callid = request.args.get("callid")
         seconds = time.perf_counter() - started
         stats = self._door.stats
-        stats.recent.append((self.context.peer or "", line, seconds))
+        stats.recent.append((self.context.peer or "", line[:RECENT_BYTES], seconds))
         if isinstance(result, dict):
             stats.note(request.command, seconds, ok=True)
             return encode_ok(result, callid)

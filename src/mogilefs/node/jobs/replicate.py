@@ -63,6 +63,7 @@ class Replicate(QueueJob[Queued]):
 
     async def _dismiss(self) -> int:
         new = self._context.catalog.read(_NEW, (DISMISSED,))
+        self._wanting &= {fid for fid, _, _ in new}  # or it was deleted
         done: list[tuple[int, Settled]] = []
         for fid, _, _ in new:
             if fid in self._wanting or fid in self._context.claims:
