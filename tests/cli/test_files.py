@@ -89,6 +89,13 @@ def test_what_stands_behind_two_dashes_is_no_value(
     assert list(client.keys()) == []
 
 
+@pytest.mark.parametrize("argv", [["put", "--class=--", "file", "key"], ["--domain=--", "ls"]])
+def test_two_dashes_are_no_value(run: Run, argv: list[str]) -> None:
+    ended = run(*argv)
+    assert (ended.code, ended.out) == (2, "")
+    assert "cannot be '--'" in ended.err
+
+
 def test_put_without_overwriting_tells_a_taken_key(run: Run, client: Client, tmp_path: Path):
     (tmp_path / "a").write_text("new")
     client.store("k", b"old")

@@ -66,6 +66,8 @@ class Parser(argparse.ArgumentParser):
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         if action.option_strings and any(isinstance(value, Argument) for value in arg_strings):
             raise argparse.ArgumentError(action, "expected one argument")
+        if action.option_strings and "--" in arg_strings:  # which argparse would take out
+            raise argparse.ArgumentError(action, "cannot be '--'")
         return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
