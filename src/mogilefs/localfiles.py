@@ -58,7 +58,7 @@ def _created(part: Path, place: Path) -> BinaryIO | None:
 
     None where the directory lets nobody put a file there.
     """
-    mode = stat.S_IMODE(place.stat().st_mode) & 0o777 if place.exists() else 0o666
+    mode = place.stat().st_mode & 0o700 if place.exists() else 0o666  # the group is not its yet
     try:
         return open(part, "xb", opener=partial(os.open, mode=mode))
     except PermissionError:
@@ -73,7 +73,18 @@ def _take_over(place: Path, file: BinaryIO) -> None:
         for owner in (-1, there.st_uid):  # the group is often one's own to give
             with contextlib.suppress(OSError):
                 os.fchown(file.fileno(), owner, there.st_gid)
-        os.fchmod(file.fileno(), stat.S_IMODE(there.st_mode))
+        os.fchmod(file.fileno(), _mode_for(there, os.fstat(file.fileno())))
+
+
+def _mode_for(there: os.stat_result, given: os.stat_result) -> int:
+    """The permissions, less what only meant an owner or a group that could not be kept."""
+    mode = stat.S_IMODE(there.st_mode)
+    if given.st_uid != there.st_uid:
+        mode &= ~stat.S_ISUID
+    if given.st_gid != there.st_gid:
+        others = (mode & stat.S_IRWXO) << 3
+        mode &= ~stat.S_ISGID & ~(stat.S_IRWXG & ~others)
+    return mode
 
 
 @contextlib.contextmanager

@@ -75,6 +75,26 @@ def done_without_privileges(act: Callable[[], None]) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize(("mode", "left"), [(0o660, 0o600), (0o664, 0o644), (0o6755, 0o755)])
+def test_what_replaces_anothers_file_opens_nothing_to_ones_own_group(mode: int, left: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        directory, target = Path(name), Path(name) / "file"
+        directory.chmod(0o777)
+        target.touch()
+        os.chown(target, 33, 34)
+        target.chmod(mode)
+
+        def replace() -> None:
+            with replacing(target):
+                [part] = directory.glob(".*.part")
+                assert not part.stat().st_mode & 0o077
+
+        assert done_without_privileges(replace)
+        assert stat.S_IMODE(target.stat().st_mode) == left
+
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("written", [b"new", b"", b"longer than what was there"])
 def test_where_none_can_be_put_beside_it_a_file_is_written_over(
