@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from django_mogilefs.management.commands import mogilefs_node
+from django_mogilefs.project import storage_uses
 from django_mogilefs.storage import MogileFSStorage
 from mogilefs import Client
 from mogilefs.node import Node
@@ -66,6 +67,14 @@ def test_the_projects_node_has_what_properties_tell_or_else_the_settings(setting
     domains = mogilefs_node.project_domains()
     assert domains.keys() == {"test", "one"}
     assert "tenants" in domains["test"]
+
+
+def test_the_projects_node_leaves_out_what_nobody_can_name(settings, monkeypatch):
+    settings.STORAGES = {"default": {"BACKEND": f"{__name__}.StorageOfNobody"}}
+    [nobodys] = [use for use in storage_uses() if use.alias]
+    monkeypatch.setattr(mogilefs_node, "storage_uses", lambda: [nobodys])
+    settings.MOGILEFS_DOMAIN = None
+    assert mogilefs_node.project_domains() == {}
 
 
 def test_the_projects_node_has_what_its_storages_name_and_stops_when_told(tmp_path):

@@ -63,7 +63,12 @@ def project_domains() -> dict[str, dict[str, int | None]]:
     """
     domains: dict[str, dict[str, int | None]] = {}
     for use in storage_uses():
-        classes = domains.setdefault(use.look_up("domain"), {})
+        try:
+            classes = domains.setdefault(use.look_up("domain"), {})
+        except ImproperlyConfigured:
+            if use.is_fixed("domain"):
+                raise
+            continue  # a tenant's, which has no name here: --domain gives it one
         name = use.look_up("mogile_class")
         if isinstance(name, str) and name != "default":
             classes[name] = None
