@@ -187,9 +187,9 @@ class Copy:
 
     def _make_way(self, name: str) -> None:
         """See to it that the name is free; where saving replaces files, that it is this name."""
-        if self.destination.exists(name) and self._is_one_file(name):
-            raise CopyFailed("is one file in both, and was left alone")
         if not getattr(self.destination, "file_overwrite", False):
+            if self.destination.exists(name) and self._is_one_file(name):
+                raise CopyFailed("is one file in both, and was left alone")
             self.destination.delete(name)
         elif (other := self.destination.get_available_name(name)) != name:
             raise _other_name(other)
