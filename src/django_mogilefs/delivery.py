@@ -173,7 +173,7 @@ def _put_together(storage: MogileFSStorage, options: tuple[tuple[str, Any], ...]
         domain=storage.domain,
         prefix=prefix,
         signed=storage.querystring_auth,
-        signed_below=_signed_below(storage.domain, storage.trackers, prefix),
+        signed_below=_signed_below(storage.domain, prefix),
         cache=storage.places,
         front=front,
         local=local,
@@ -182,8 +182,8 @@ def _put_together(storage: MogileFSStorage, options: tuple[tuple[str, Any], ...]
 
 
 @lru_cache(maxsize=256)
-def _signed_below(domain: str, trackers: tuple[str, ...], prefix: str) -> Mapping[str, bool]:
-    places = signed_places(domain, trackers).items()
+def _signed_below(domain: str, prefix: str) -> Mapping[str, bool]:
+    places = signed_places(domain).items()
     return {
         place: signed for place, signed in places if place != prefix and place.startswith(prefix)
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,21 +55,20 @@ def storage_uses() -> list[StorageUse]:
     return [*_aliases(), *_fields()]
 
 
-def signed_places(domain: str, trackers: Iterable[str]) -> dict[str, bool]:
-    """What keys in each location of a domain begin with, and whether all storages there sign."""
+def signed_places(domain: str) -> dict[str, bool]:
+    """What keys in each location of a domain begin with, and whether all storages there sign.
+
+    Whichever trackers they name: those may be another cluster's, or the same one's by another name.
+    """
     found: dict[str, bool] = {}
     for use in map(_as_made, storage_uses()):
         if not use.backend.is_fixed:
             continue  # a property may tell something else every time: nobody else can ask it
         with suppress(ImproperlyConfigured):  # whoever uses that one is told
-            if use.look_up("domain") == domain and _meet(trackers, use.look_up("trackers")):
+            if use.look_up("domain") == domain:
                 prefix = f"{location}/" if (location := use.look_up("location")) else ""
                 found[prefix] = use.look_up("querystring_auth") and found.get(prefix, True)
     return found
-
-
-def _meet(trackers: Iterable[str], others: Iterable[str]) -> bool:
-    return not set(trackers).isdisjoint(others)
 
 
 def _as_made(use: StorageUse) -> StorageUse:

@@ -20,6 +20,7 @@ from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import CSRF_SESSION_KEY
 from django.views.generic import View
 
 from mogilefs import (
@@ -212,9 +213,11 @@ def _is_anybody(request: HttpRequest) -> bool:
     """Whether no decorator or middleware can have let the request through for who it is from."""
     if "HTTP_AUTHORIZATION" in request.META:
         return False
-    if settings.CSRF_USE_SESSIONS:  # for which Django looks into every session
-        return not (hasattr(request, "_cached_user") or hasattr(request, "_acached_user"))
-    return not getattr(getattr(request, "session", None), "accessed", False)
+    session: Any = getattr(request, "session", None)
+    if session is None or not session.accessed:
+        return True
+    # For its tokens Django looks into every session: one with nothing else opens nothing.
+    return settings.CSRF_USE_SESSIONS and set(session.keys()) <= {CSRF_SESSION_KEY}
 
 
 def _wants_download(request: HttpRequest) -> bool:

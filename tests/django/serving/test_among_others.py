@@ -11,7 +11,7 @@ import pytest
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.csrf import CsrfViewMiddleware, get_token
 from django.test import AsyncClient as AsyncBrowser
 from django.test import Client as Browser
 from django.test import RequestFactory
@@ -167,20 +167,21 @@ def test_what_only_members_get_no_front_and_no_shared_cache_keeps(
     assert answer["Cache-Control"] == "private, max-age=60"
 
 
-@pytest.mark.parametrize("looked_at", [None, "_cached_user", "_acached_user"])
-def test_where_django_looks_into_every_session_it_goes_by_the_user(
-    site_settings: Settings, looked_at: str | None
+@pytest.mark.parametrize("held", [None, "_auth_user_id", "paid"])
+def test_a_session_with_djangos_token_alone_opens_nothing(
+    site_settings: Settings, held: str | None
 ) -> None:
     site_settings.CSRF_USE_SESSIONS = True
     site_settings.MOGILEFS_CACHE_CONTROL = "public, max-age=60"
     request: Any = RequestFactory().get("/")
     SessionMiddleware(lambda _: HttpResponse()).process_request(request)
     CsrfViewMiddleware(lambda _: HttpResponse()).process_request(request)
+    get_token(request)
     assert request.session.accessed
-    if looked_at:
-        setattr(request, looked_at, "somebody")
+    if held:
+        request.session[held] = "7"
     with closing(serve_mogilefs_file(request, KEY)) as answer:
-        assert answer["Cache-Control"] == f"{'private' if looked_at else 'public'}, max-age=60"
+        assert answer["Cache-Control"] == f"{'private' if held else 'public'}, max-age=60"
 
 
 def test_a_view_says_that_its_files_are_for_everybody_whoever_looked(
