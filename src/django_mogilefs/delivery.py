@@ -22,6 +22,7 @@ from . import conf
 from .clients import get_async_client
 from .conf import Configured, option
 from .fronts import Front, Handover, LocalDirectories, LocalFile, Replica, make_front
+from .names import directory_prefix
 from .pathcache import Absent, PathCache, Place
 from .project import signed_places
 from .replies import ACTIVE_TYPES, Policy, Reply
@@ -161,12 +162,13 @@ def deliver(storage: str | MogileFSStorage | None, options: Mapping[str, Any]) -
 def _remembered(
     storage: MogileFSStorage, changes: int, options: tuple[tuple[str, Any], ...]
 ) -> Delivery:
+    """As long as ``changes`` says that no option of the storage was set since."""
     return _put_together(storage, options)
 
 
 def _put_together(storage: MogileFSStorage, options: tuple[tuple[str, Any], ...]) -> Delivery:
     front, local, policy = _presented(options)
-    prefix = f"{storage.location}/" if storage.location else ""
+    prefix = directory_prefix("", storage.location)
     return Delivery(
         client=storage.client,
         async_client=get_async_client(storage.client_options),

@@ -14,6 +14,7 @@ from django.db.models import FileField, Model
 from django.utils.module_loading import import_string
 
 from django_mogilefs.clients import ClientOptions
+from django_mogilefs.names import directory_prefix
 from django_mogilefs.storage import MogileFSStorage
 
 NO_OPTIONS: Mapping[str, Any] = {}
@@ -66,7 +67,7 @@ def signed_places(domain: str) -> dict[str, bool]:
             continue  # a property may tell something else every time: nobody else can ask it
         with suppress(ImproperlyConfigured):  # whoever uses that one is told
             if use.look_up("domain") == domain:
-                prefix = f"{location}/" if (location := use.look_up("location")) else ""
+                prefix = directory_prefix("", use.look_up("location"))
                 found[prefix] = use.look_up("querystring_auth") and found.get(prefix, True)
     return found
 
