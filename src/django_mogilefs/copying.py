@@ -78,7 +78,7 @@ def place(storage: Storage) -> str:
         return f"{storage.domain}:{storage.location} at {trackers}"
     try:
         return storage.path("")
-    except NotImplementedError:
+    except NotImplementedError:  # only a storage on a disk of this machine has a path
         return f"{type(storage).__module__}.{type(storage).__qualname__}"
 
 

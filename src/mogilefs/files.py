@@ -226,7 +226,8 @@ class FileReader(io.BufferedReader):
     def __init__(self, raw: ReplicaFile) -> None:
         super().__init__(raw, BUFFER)
         self._replica = raw
-        # Where the next read begins: to ask tell() each time would cost more than a small read.
+        # Where the next read begins: to ask tell() each time would cost more than a small read. So
+        # would a call of ours within it, for which read() and readline() are written out.
         self._at = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
